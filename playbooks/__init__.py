@@ -1,0 +1,1 @@
+"""Playbooks that come with realmkit: migrations as data."""

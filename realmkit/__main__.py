@@ -1,0 +1,6 @@
+"""`python -m realmkit`."""
+
+from realmkit.cli import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""DNS: records as canonical wire, wanted sets, plans, providers, verification."""

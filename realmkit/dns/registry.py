@@ -1,0 +1,81 @@
+"""Finding and building providers: entry points, their settings checked, a missing extra said in one line."""
+
+from __future__ import annotations
+
+from importlib.metadata import EntryPoint, entry_points
+from typing import TYPE_CHECKING, Any, cast
+
+from realmkit.config import Project, decode
+from realmkit.dns.provider import Context, Provider
+from realmkit.errors import InputError, MissingExtraError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from realmkit.clock import Clock
+
+GROUP = "realmkit.providers"
+
+
+def available() -> dict[str, EntryPoint]:
+    """Every installed provider by name, loaded or not."""
+    return {point.name: point for point in entry_points(group=GROUP)}
+
+
+def load(point: EntryPoint) -> type[Provider]:
+    """Import a provider's class.
+
+    Raises:
+        MissingExtraError: a package that it needs is not installed.
+    """
+    try:
+        return cast("type[Provider]", point.load())
+    except ImportError as error:
+        missing = error.name or str(error)
+        package = point.dist.name if point.dist else point.module
+        wanted = f"'{package}[{','.join(point.extras)}]'" if point.extras else missing.partition(".")[0]
+        raise MissingExtraError(
+            f"the provider {point.name!r} needs {missing}, which is not installed",
+            hint=f"pip install {wanted}",
+        ) from error
+
+
+def build(project: Project, name: str, clock: Clock) -> Provider:
+    """The provider that the configuration calls `name`, ready to use. No I/O is done.
+
+    Raises:
+        InputError: no such provider, no such type, or settings that can't be; with file and line.
+        MissingExtraError: its package is not installed.
+    """
+    entry = project.config.providers.get(name)
+    if entry is None:
+        known = ", ".join(sorted(project.config.providers)) or "none"
+        raise InputError(f"no provider {name!r} under providers: in {project.document.file}; known are: {known}")
+    kind, path = entry.get("type"), ("providers", name)
+    points = available()
+    if kind not in points:
+        word = "the key 'type' is missing" if kind is None else f"unknown provider type {kind!r}"
+        raise project.document.error(path, f"{word}; installed are: {', '.join(sorted(points))}")
+    factory = load(points[cast("str", kind)])
+    data = {key: value for key, value in entry.items() if key != "type"}
+    settings = decode(project.document, data, factory.Settings, path)
+    context = Context(project.directory, project.config.owner, lambda secret: secret.reveal(project.directory), clock)
+    make = cast("Callable[[Any, Context], Provider]", factory)
+    return make(settings, context)
+
+
+def describe(factory: type[Provider]) -> Mapping[str, Any]:
+    """What `realmkit providers` shows of a provider."""
+    can = factory.capabilities
+    summary = (factory.__doc__ or "").strip().partition("\n")[0]
+    return {
+        "summary": summary,
+        "atomic": can.atomic,
+        "compare_and_swap": can.cas,
+        "max_changes": can.max_changes,
+        "max_bytes": can.max_bytes,
+        "min_ttl": can.min_ttl,
+        "notes": can.notes,
+        "settles": can.settles,
+        "settings": list(factory.Settings.__struct_fields__),
+    }
