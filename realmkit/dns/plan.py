@@ -107,7 +107,7 @@ def diff(live: Zone, wanted: Mapping[Key, RRset], owned: AbstractSet[Key]) -> Zo
             changes.append(Change(before, after))
     gone = [key for key in owned if key not in wanted and key in there]
     changes.extend(Change(there[key], None) for key in gone)
-    return ZonePlan(live.name, tuple(sorted(changes, key=_order)))
+    return ZonePlan(live.name, _ordered(changes))
 
 
 def apply_to(zone: Zone, changes: Iterable[Change]) -> Zone:
@@ -133,15 +133,19 @@ def group_of(name: Name) -> Name:
     return name
 
 
-def _order(change: Change) -> tuple[bool, bool, bytes, Name, int]:
-    """Hosts that others point to come first, what is taken away comes last, a group stays together."""
-    name, kind = change.key
-    return (
-        change.after is None,
-        kind not in (rr.A, rr.AAAA) and change.before is None,
-        group_of(name),
-        name,
-        kind,
+def _ordered(changes: Iterable[Change]) -> tuple[Change, ...]:
+    """Groups whole; hosts that others point to before those others; what only goes away last."""
+    groups: dict[Name, list[Change]] = {}
+    for change in changes:
+        groups.setdefault(group_of(change.key[0]), []).append(change)
+
+    def rank(name: Name) -> tuple[bool, bool, Name]:
+        members = groups[name]
+        goes = all(change.after is None for change in members)
+        return goes, any(change.key[1] not in (rr.A, rr.AAAA) for change in members), name
+
+    return tuple(
+        change for name in sorted(groups, key=rank) for change in sorted(groups[name], key=lambda one: one.key)
     )
 
 

@@ -1,0 +1,179 @@
+"""Guards: what a plan may not do, or only when the user says so by the guard's name.
+
+`foreign`, `apex` and `provider` can't be lifted. `blast-radius`, `realm-removal` and the ids of lint errors can,
+each by its own `--allow`, so that lifting one never lifts another.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
+
+from realmkit.dns import names
+from realmkit.dns import records as rr
+from realmkit.dns.plan import group_of
+from realmkit.dns.records import Key, type_to_text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Iterator
+    from collections.abc import Set as AbstractSet
+
+    from realmkit.dns.findings import Finding
+    from realmkit.dns.names import Name
+    from realmkit.dns.plan import Change, ZonePlan
+    from realmkit.dns.provider import Capabilities
+    from realmkit.dns.records import Zone
+
+FIXED: Final = frozenset({"foreign", "apex", "provider"})
+
+
+class Hold(Struct, frozen=True):
+    """A guard that holds a plan back.
+
+    Attributes:
+        guard: its name, which `--allow` takes unless it is one of `FIXED`.
+        subject: what it is about.
+        message: why.
+        mend: what to do about it.
+    """
+
+    guard: str
+    subject: str
+    message: str
+    mend: str
+
+    @property
+    def can_be_allowed(self) -> bool:
+        """Whether `--allow` lifts it."""
+        return self.guard not in FIXED
+
+
+def holds(
+    plan: ZonePlan,
+    live: Zone,
+    owned: AbstractSet[Key],
+    owner: str,
+    can: Capabilities,
+    findings: Iterable[Finding],
+) -> list[Hold]:
+    """Every reason not to apply `plan` to `live`.
+
+    Args:
+        plan: the changes.
+        live: the zone that they are for.
+        owned: what is ours by the ledger.
+        owner: our word in the provider's notes.
+        can: what the provider can do.
+        findings: lint findings on the zone as it would be.
+    """
+    found = list(_foreign(plan, live, owned, owner))
+    found.extend(_apex(plan))
+    found.extend(_beyond_provider(plan, can))
+    found.extend(_removals(plan, live))
+    found.extend(
+        Hold(finding.id, finding.subject, finding.message, finding.mend) for finding in findings if finding.stops
+    )
+    return found
+
+
+def blast_radius(plans: Iterable[ZonePlan], limit: int) -> list[Hold]:
+    """One hold when more existing RRsets are touched, over all zones, than one run may."""
+    touched = sum(change.before is not None for plan in plans for change in plan.changes)
+    if touched <= limit:
+        return []
+    return [
+        Hold(
+            "blast-radius",
+            f"{touched} RRsets",
+            f"{touched} existing RRsets would be changed or deleted; one run may touch {limit}",
+            "review the plan, then --allow blast-radius, or raise policy.guards.blast_radius",
+        )
+    ]
+
+
+def remaining(found: Iterable[Hold], allowed: Collection[str]) -> list[Hold]:
+    """The holds that the user's `--allow` did not lift."""
+    return [hold for hold in found if not (hold.can_be_allowed and hold.guard in allowed)]
+
+
+def is_ours(key: Key, live: Zone, owned: AbstractSet[Key], owner: str) -> bool:
+    """Whether an RRset belongs to this project: the backend's note decides where there is one, else the ledger."""
+    return live.owners[key] == owner if key in live.owners else key in owned
+
+
+def ours(live: Zone, owned: AbstractSet[Key], owner: str) -> frozenset[Key]:
+    """Everything in `live` that belongs to this project."""
+    noted = {key for key, word in live.owners.items() if word == owner}
+    return frozenset(noted | {key for key in owned if key not in live.owners})
+
+
+def _foreign(plan: ZonePlan, live: Zone, owned: AbstractSet[Key], owner: str) -> Iterator[Hold]:
+    for change in plan.changes:
+        if change.before is None or is_ours(change.key, live, owned, owner):
+            continue
+        subject = _subject(change)
+        holder = live.owners.get(change.key)
+        if holder:
+            yield Hold("foreign", subject, f"belongs to {holder!r}", "agree with its owner first")
+        else:
+            mend = f"realmkit dns adopt {subject}  (after a look at what it is for)"
+            yield Hold("foreign", subject, "exists and was not made by realmkit", mend)
+
+
+def _apex(plan: ZonePlan) -> Iterator[Hold]:
+    for change in plan.changes:
+        name, kind = change.key
+        if kind == rr.SOA or (name == plan.zone and kind in (rr.NS, rr.DS)):
+            yield Hold("apex", _subject(change), "the zone's own SOA, NS and DS are never changed", "edit them by hand")
+        elif not names.is_under(name, plan.zone):
+            yield Hold("apex", _subject(change), f"lies outside {names.to_text(plan.zone)}", "mend the plan")
+
+
+def _beyond_provider(plan: ZonePlan, can: Capabilities) -> Iterator[Hold]:
+    for change in plan.changes:
+        after = change.after
+        if after is None:
+            continue
+        if after.ttl < can.min_ttl:
+            text = f"the TTL {after.ttl} is below the provider's lowest, {can.min_ttl}"
+            yield Hold("provider", _subject(change), text, "raise the TTL in policy or at the realm")
+        if can.types is not None and after.type not in can.types:
+            text = f"the provider can't hold {type_to_text(after.type)} records"
+            yield Hold("provider", _subject(change), text, "use another provider for this zone")
+
+
+def _removals(plan: ZonePlan, live: Zone) -> Iterator[Hold]:
+    """Names that would lose the last of their addresses and pointers: phones there go dark."""
+    groups: dict[Name, set[Key]] = {}
+    for change in plan.changes:
+        if change.after is None:
+            groups.setdefault(group_of(change.key[0]), set()).add(change.key)
+    if not groups:
+        return
+    left = _members(live, groups.__contains__)
+    for change in plan.changes:
+        if change.after is not None:
+            left.setdefault(group_of(change.key[0]), set()).add(change.key)
+    for name, gone in groups.items():
+        if not left.get(name, set()) - gone:
+            yield Hold(
+                "realm-removal",
+                names.to_text(name),
+                f"all its {len(gone)} RRsets would be deleted: whatever registers there goes dark",
+                "--allow realm-removal, once nothing registers there any more",
+            )
+
+
+def _members(live: Zone, wanted: Callable[[Name], bool]) -> dict[Name, set[Key]]:
+    found: dict[Name, set[Key]] = {}
+    for key in live.rrsets:
+        name = group_of(key[0])
+        if wanted(name):
+            found.setdefault(name, set()).add(key)
+    return found
+
+
+def _subject(change: Change) -> str:
+    name, kind = change.key
+    return f"{names.to_text(name)} {type_to_text(kind)}"
