@@ -1,0 +1,117 @@
+"""The words in which asking a name server is spoken of: server, options, reply, outcome, tally."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from msgspec import Struct
+
+if TYPE_CHECKING:
+    from realmkit.dns.names import Name
+    from realmkit.dns.records import Type
+    from realmkit.dns.wire import Message
+
+
+class Server(NamedTuple):
+    """One address of a name server. `label` is its host name, where known; it is only shown."""
+
+    address: str
+    port: int = 53
+    label: str = ""
+
+    def __str__(self) -> str:
+        """`ns1.example.net (192.0.2.1)`; the port is shown when it is not 53."""
+        host = f"[{self.address}]" if ":" in self.address and self.port != 53 else self.address
+        place = host if self.port == 53 else f"{host}:{self.port}"
+        return f"{self.label} ({place})" if self.label else place
+
+
+class Outcome(StrEnum):
+    """How asking ended. All but `ANSWER` leave unknown what the server holds."""
+
+    ANSWER = "answer"
+    TIMEOUT = "timeout"
+    REFUSED = "connection refused"
+    UNREACHABLE = "unreachable"
+    MALFORMED = "malformed"
+    TCP_FAILED = "tcp failed"
+
+
+class Failure(NamedTuple):
+    """Why there is no answer: the outcome, and words for a person."""
+
+    outcome: Outcome
+    detail: str
+
+
+class Options(Struct, frozen=True):
+    """How to ask.
+
+    Attributes:
+        timeouts: seconds to wait for each try over UDP; their number is the number of tries, and the longest is
+            also what TCP gets.
+        rate: messages a second to one server address; None for no limit.
+        burst: how many may go at once after a pause.
+        window: how many questions may be in flight to one server.
+        deadline: seconds for all of it; what is open then ends as a timeout. None for no limit.
+        rd: ask for recursion (resolvers), or not (authoritative servers).
+        payload: the EDNS payload size in octets (RFC 6891); None asks without EDNS.
+    """
+
+    timeouts: tuple[float, ...] = (0.4, 1.2, 3.0)
+    rate: float | None = 50.0
+    burst: int = 20
+    window: int = 200
+    deadline: float | None = None
+    rd: bool = False
+    payload: int | None = 1232
+
+
+DEFAULT: Final = Options()
+
+
+class Reply(NamedTuple):
+    """How one question ended.
+
+    Attributes:
+        server: whom we asked.
+        name: what we asked for.
+        type: what we asked for.
+        outcome: whether there is an answer, and why not.
+        message: the answer; None unless the outcome is `ANSWER`.
+        rtt: seconds from the try that was answered to its answer; 0 without an answer.
+        tries: how often the question was sent, over UDP and TCP.
+        detail: why there is no answer, for a person.
+    """
+
+    server: Server
+    name: Name
+    type: Type
+    outcome: Outcome
+    message: Message | None = None
+    rtt: float = 0.0
+    tries: int = 0
+    detail: str = ""
+
+
+class Tally(Struct):
+    """What happened on the wire, counted while `ask` runs.
+
+    Attributes:
+        sent: datagrams and TCP messages sent.
+        received: datagrams and TCP messages received.
+        retries: UDP tries after the first.
+        truncated: answers with TC, asked again over TCP.
+        late: datagrams whose id nobody waits for (any more).
+        foreign: messages with a known id that do not echo the question.
+        malformed: answers to a question of ours that can't be read.
+    """
+
+    sent: int = 0
+    received: int = 0
+    retries: int = 0
+    truncated: int = 0
+    late: int = 0
+    foreign: int = 0
+    malformed: int = 0
