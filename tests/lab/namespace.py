@@ -67,7 +67,7 @@ class Namespace:
         found = set()
         for entry in Path("/proc").iterdir():
             try:
-                if entry.name.isdigit() and os.readlink(entry / "ns/net") == self.identity:
+                if entry.name.isdigit() and str((entry / "ns/net").readlink()) == self.identity:
                     found.add(int(entry.name))
             except OSError:
                 continue  # it ended while we looked
@@ -80,7 +80,7 @@ class Namespace:
 
 def current() -> str:
     """The network namespace of this thread, as the kernel names it."""
-    return os.readlink(_HERE)
+    return str(Path(_HERE).readlink())
 
 
 def _bring_up_loopback() -> None:

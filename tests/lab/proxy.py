@@ -11,7 +11,7 @@ import socket
 import struct
 import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Literal, Self, cast
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,12 +58,15 @@ class Proxy:
     Attributes:
         fault: what goes wrong from now on; None for nothing.
         hits: how often a fault struck.
+        requests: every request that was seen, as the client sent it (over TCP, several on one connection are told
+            apart by the answers between them).
     """
 
     def __init__(self, upstream: Address, address: str = "127.0.0.1", port: int = 0) -> None:
         self.upstream = upstream
         self.fault: Fault | None = None
         self.hits = 0
+        self.requests: list[bytes] = []
         self._tcp = socket.create_server((address, port))
         self.address, self.port = self._tcp.getsockname()[:2]
         self._udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -94,7 +97,8 @@ class Proxy:
         await asyncio.sleep(0)  # lets the transports finish closing
 
     def strikes(self, request: bytes) -> Fault | None:
-        """The fault that strikes this request, counted."""
+        """The fault that strikes this request, counted; the request is noted."""
+        self.requests.append(request)
         fault = self.fault
         if fault is None or not fault.when(request):
             return None
@@ -146,6 +150,8 @@ class _Link:
             if self.answered:  # the first octets of a request; a large one comes in pieces
                 self.answered = False
                 self.fault = self.proxy.strikes(data)
+            else:
+                self.proxy.requests[-1] += data
             kind = self.fault.kind if self.fault else None
             if kind == "reset":
                 _reset(self.writer)
@@ -181,8 +187,7 @@ class _Udp(asyncio.DatagramProtocol):
         self.tasks: set[asyncio.Task[None]] = set()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.DatagramTransport)
-        self.transport = transport
+        self.transport = cast("asyncio.DatagramTransport", transport)
 
     def datagram_received(self, data: bytes, addr: Address) -> None:
         task = asyncio.get_running_loop().create_task(self._relay(data, addr))
