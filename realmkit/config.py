@@ -176,9 +176,18 @@ def decode(document: Document, data: Any, kind: type[T], path: tuple[str | int, 
     raise InputError("\n".join(lines), hint="`realmkit schema config` prints what is known, for editors too")
 
 
-def schema() -> dict[str, Any]:
-    """The JSON Schema of `realmkit.yml` (draft 2020-12)."""
-    return msgspec.json.schema(Config, schema_hook=schema_of_special)
+def schema(providers: list[dict[str, Any]]) -> dict[str, Any]:
+    """The JSON Schema of `realmkit.yml` (draft 2020-12).
+
+    Args:
+        providers: the schema of an entry under `providers:` for each installed provider.
+    """
+    whole = msgspec.json.schema(Config, schema_hook=schema_of_special)
+    for one in providers:
+        whole["$defs"].update(one.pop("$defs", {}))
+    whole["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    whole["$defs"]["Config"]["properties"]["providers"]["additionalProperties"] = {"anyOf": providers}
+    return whole
 
 
 def schema_of_special(kind: type) -> dict[str, Any]:

@@ -44,12 +44,14 @@ def append(path: Path, line: bytes) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         fresh = not path.exists()
-        with path.open("ab") as file:
+        # unbuffered: a buffer would try to write its rest once more when the file is closed
+        with path.open("ab", buffering=0) as file:
             whole = _whole_length(path)
             os.ftruncate(file.fileno(), whole)
             try:
-                file.write(line + b"\n")
-                file.flush()
+                left = memoryview(line + b"\n")
+                while left:
+                    left = left[file.write(left) :]
                 os.fsync(file.fileno())
             except OSError:
                 os.ftruncate(file.fileno(), whole)

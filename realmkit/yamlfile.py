@@ -19,16 +19,7 @@ from realmkit.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-_Parser: Any = getattr(yaml, "CParser", None)
-if _Parser is None:  # pragma: no cover - PyYAML built without libyaml
-
-    class _Parser(yaml.reader.Reader, yaml.scanner.Scanner, yaml.parser.Parser):  # type: ignore[no-redef]
-        def __init__(self, text: str) -> None:
-            yaml.reader.Reader.__init__(self, text)
-            yaml.scanner.Scanner.__init__(self)
-            yaml.parser.Parser.__init__(self)
-
-
+_Parser: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's, where PyYAML was built with it
 _MAX_DEPTH = 40
 _WORDS: dict[str, Any] = {
     "": None, "~": None, "null": None, "Null": None, "NULL": None,
@@ -55,7 +46,7 @@ class Document(NamedTuple):
     text: str
 
     def place(self, path: Sequence[str | int]) -> Place:
-        """The place of the value at `path`, or of the nearest enclosing one that exists."""
+        """The place of the key or item at `path`, or of the nearest enclosing one that exists."""
         found: dict[Path_, Place] = {}
         _Reader(self.file, self.text, found.__setitem__).document()
         wanted = tuple(path)
@@ -121,8 +112,6 @@ class _Reader:
         return data
 
     def _value(self, event: Any, path: Path_) -> Any:
-        if self._note is not None:
-            self._note(path, Place(event.start_mark.line + 1, event.start_mark.column + 1))
         kind = type(event)
         if kind is yaml.AliasEvent:
             if event.anchor not in self._anchors:
@@ -154,14 +143,23 @@ class _Reader:
                 raise self._fault(event, f"the key {key!r} appears twice")
             if key == "<<":
                 raise self._fault(event, "merge keys (<<) are not used here")
-            result[key] = self._value(self._next(), (*path, key))
+            where = (*path, key)
+            self._place(where, event)
+            result[key] = self._value(self._next(), where)
         return result
 
     def _sequence(self, path: Path_) -> list[Any]:
         result: list[Any] = []
         while type(event := self._next()) is not yaml.SequenceEndEvent:
-            result.append(self._value(event, (*path, len(result))))
+            where = (*path, len(result))
+            self._place(where, event)
+            result.append(self._value(event, where))
         return result
+
+    def _place(self, path: Path_, event: Any) -> None:
+        """Note where a key or an item begins."""
+        if self._note is not None:
+            self._note(path, Place(event.start_mark.line + 1, event.start_mark.column + 1))
 
     def _fault(self, event: Any, message: str) -> InputError:
         mark = event.start_mark

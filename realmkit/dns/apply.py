@@ -7,6 +7,7 @@ inverse goes back.
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from msgspec import Struct, field
@@ -24,6 +25,7 @@ from realmkit.errors import (
     RateLimitedError,
     RealmkitError,
     RefusedError,
+    StateError,
     UnreachableError,
 )
 
@@ -57,12 +59,23 @@ class Progress(Struct, frozen=True):
 
 
 class ZoneResult(Struct):
-    """What became of one zone: filled in while it is being applied."""
+    """What became of one zone: filled in while it is being applied, and true also when that stops half way.
+
+    Attributes:
+        zone: the apex.
+        applied: what this run changed.
+        already: what was there before it began.
+        receipts: of the batches.
+        known: whether `applied` is all there is: False when a batch's outcome could not be found out.
+        warnings: what a provider said of a batch that turned out to be in force, such as a reload that failed.
+    """
 
     zone: Name
     applied: list[Change] = field(default_factory=list)
     already: list[Change] = field(default_factory=list)
     receipts: list[Receipt] = field(default_factory=list)
+    known: bool = True
+    warnings: list[str] = field(default_factory=list)
 
 
 def progress_of(changes: Iterable[Change], live: Zone) -> Progress:
@@ -117,32 +130,34 @@ class ZoneApplier:
         self._clock = clock
         self._tick = tick
 
-    def apply(self, plan: ZonePlan, live: Zone) -> ZoneResult:
+    def apply(self, plan: ZonePlan, live: Zone, result: ZoneResult) -> None:
         """Apply what is not yet there.
 
         Args:
             plan: the zone's changes.
             live: a snapshot on which `check_unmoved` passed.
+            result: filled in on the way.
 
         Raises:
             InterruptedApplyError: it stopped half way; the message says what is done and what is not.
             ProviderError, RefusedError: it stopped before anything was changed.
         """
         progress = check_unmoved(plan.changes, live)
-        result = ZoneResult(plan.zone, already=list(progress.done))
+        result.already.extend(progress.done)
         self._tick(len(progress.done))
         token = live.token
         pending = list(batch.batches(progress.todo, self._provider.capabilities, self._provider.weigh))
         for number, changes in enumerate(pending, start=1):
-            self._log("batch", result, number=number, of=len(pending), changes=len(changes))
             try:
+                self._log("batch", result, number=number, of=len(pending), changes=len(changes))
+                result.known = False
                 token = self._one_batch(plan.zone, changes, token, result)
+                result.known = True
+                result.applied.extend(changes)
+                self._tick(len(changes))
+                self._log("applied", result, number=number, token=token)
             except RealmkitError as error:
                 self._stopped(plan, result, error)
-            result.applied.extend(changes)
-            self._tick(len(changes))
-            self._log("applied", result, number=number, token=token)
-        return result
 
     def await_settled(self, result: ZoneResult) -> bool:
         """Wait until the backend says that the last batch is in force. False when the deadline passes first."""
@@ -158,6 +173,7 @@ class ZoneApplier:
     def _one_batch(self, zone: Name, changes: tuple[Change, ...], token: str, result: ZoneResult) -> str:
         """Apply one batch and return the token after it, with a bounded number of tries."""
         pause = FIRST_PAUSE
+        said = ""
         for attempt in range(1, TRIES + 1):
             try:
                 receipt = self._provider.apply(zone, changes, token)
@@ -167,13 +183,14 @@ class ZoneApplier:
                 pause *= 2
                 if isinstance(error, ConflictError | OutcomeUnknownError):
                     live = self._read_again(zone, error)
-                    token = live.token
+                    token, said = live.token, error.message
                     if self._in_force(changes, live, error):
+                        result.warnings.append(error.message)
                         return token
             else:
                 result.receipts.append(receipt)
                 return receipt.token
-        raise UnreachableError(f"a batch was sent {TRIES} times and never took effect")
+        raise UnreachableError(f"a batch was sent {TRIES} times and never took effect; the last answer: {said}")
 
     @staticmethod
     def _pause_for(error: ProviderError, pause: float, attempt: int) -> float:
@@ -220,7 +237,8 @@ class ZoneApplier:
 
     def _stopped(self, plan: ZonePlan, result: ZoneResult, error: RealmkitError) -> NoReturn:
         """End with an exact account of what is in force, by reading, not by memory."""
-        self._log("stopped", result, error=type(error).__name__, text=error.message)
+        with contextlib.suppress(StateError):  # the disk may be what stopped it
+            self._log("stopped", result, error=type(error).__name__, text=error.message)
         try:
             progress = progress_of(plan.changes, self._provider.snapshot(plan.zone))
         except ProviderError as second:
@@ -230,10 +248,10 @@ class ZoneApplier:
             )
             raise InterruptedApplyError(text, hint=self._way_on()) from error
         before = {change.key for change in result.already}
-        ours = [change for change in progress.done if change.key not in before]
-        if not ours:
+        result.applied = [change for change in progress.done if change.key not in before]
+        result.known = True
+        if not result.applied:
             raise error
-        result.applied = ours
         text = f"{names.to_text(plan.zone)}: {error.message}. Changed: {listing(progress.done)}."
         if progress.todo:
             text += f" Not changed: {listing(progress.todo)}."

@@ -10,20 +10,20 @@ from realmkit.dns.plan import Change, group_of
 from realmkit.errors import RefusedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from realmkit.dns.provider import Capabilities, Weight
 
 
 def batches(
-    changes: Iterable[Change], can: Capabilities, weigh: Callable[[Change], Weight]
+    changes: Iterable[Change], can: Capabilities, weigh: Callable[[Sequence[Change]], Weight]
 ) -> Iterator[tuple[Change, ...]]:
     """Consecutive changes in as few batches as the limits allow; changes of one group stay in one.
 
     Args:
         changes: in the order in which they are to be made.
         can: the backend's limits.
-        weigh: what one change costs of them.
+        weigh: what the changes of one group cost of them.
 
     Raises:
         RefusedError: one group alone is more than a batch takes.
@@ -34,9 +34,7 @@ def batches(
     elements = size = 0
     for name, members in groupby(changes, key=lambda change: group_of(change.key[0])):
         group = list(members)
-        weights = [weigh(change) for change in group]
-        more_elements = sum(weight.elements for weight in weights)
-        more_bytes = sum(weight.size for weight in weights)
+        more_elements, more_bytes = weigh(group)
         if more_elements > most_elements or more_bytes > most_bytes:
             raise RefusedError(
                 f"{names.to_text(name)}: {len(group)} changes ({more_elements} elements, {more_bytes} bytes) don't "

@@ -6,6 +6,7 @@ each by its own `--allow`, so that lifting one never lifts another.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
@@ -14,6 +15,7 @@ from realmkit.dns import names
 from realmkit.dns import records as rr
 from realmkit.dns.plan import group_of
 from realmkit.dns.records import Key, type_to_text
+from realmkit.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     from realmkit.dns.records import Zone
 
 FIXED: Final = frozenset({"foreign", "apex", "provider"})
+LIFTABLE: Final = frozenset({"blast-radius", "realm-removal"})
+_CHECK_ID: Final = re.compile(r"[A-Z]{2,3}[0-9]{2}\Z")
 
 
 class Hold(Struct, frozen=True):
@@ -92,9 +96,23 @@ def blast_radius(plans: Iterable[ZonePlan], limit: int) -> list[Hold]:
     ]
 
 
-def remaining(found: Iterable[Hold], allowed: Collection[str]) -> list[Hold]:
-    """The holds that the user's `--allow` did not lift."""
-    return [hold for hold in found if not (hold.can_be_allowed and hold.guard in allowed)]
+def remaining(found: Iterable[Hold], allowed: Collection[str] | None) -> list[Hold]:
+    """The holds that the user's `--allow` did not lift; None lifts all that can be lifted."""
+    return [hold for hold in found if not (hold.can_be_allowed and (allowed is None or hold.guard in allowed))]
+
+
+def check_allowed(names_: Iterable[str]) -> None:
+    """See that `--allow` names guards that can be lifted, one by one.
+
+    Raises:
+        InputError: no such guard, or one that is never lifted.
+    """
+    for name in names_:
+        if name in FIXED:
+            raise InputError(f"the guard {name!r} is never lifted", hint="docs/dns.md says what to do instead")
+        if name not in LIFTABLE and not _CHECK_ID.match(name):
+            known = ", ".join(sorted(LIFTABLE))
+            raise InputError(f"no guard {name!r}; known are {known}, and the ids of checks such as WLD01")
 
 
 def is_ours(key: Key, live: Zone, owned: AbstractSet[Key], owner: str) -> bool:
@@ -117,7 +135,7 @@ def _foreign(plan: ZonePlan, live: Zone, owned: AbstractSet[Key], owner: str) ->
         if holder:
             yield Hold("foreign", subject, f"belongs to {holder!r}", "agree with its owner first")
         else:
-            mend = f"realmkit dns adopt {subject}  (after a look at what it is for)"
+            mend = f"realmkit dns adopt {names.to_text(group_of(change.key[0]))}  (after a look at what it is for)"
             yield Hold("foreign", subject, "exists and was not made by realmkit", mend)
 
 

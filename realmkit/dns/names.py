@@ -18,6 +18,10 @@ ROOT: Final[Name] = b"\0"
 _PREFIX: Final = [bytes((length,)) for length in range(64)]
 _WILDCARD: Final = b"\x01*"
 _LDH: Final = re.compile(rb"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\Z")
+# lower-case LDH labels of at most 63, at least two, the last one with a letter
+_REALM: Final = re.compile(
+    r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+(?=[0-9-]*[a-z])[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\Z"
+)
 _PLAIN: Final = re.compile(rb"[A-Za-z0-9*_-]*\Z")
 _ESCAPED: Final = frozenset(b'."();@$\\')
 
@@ -161,6 +165,8 @@ def check_realm(text: str) -> Name:
     Raises:
         BadNameError: with what is wrong.
     """
+    if _REALM.match(text) and len(text) <= 253:  # thousands of realms are read at every start
+        return absolute(text)
     name = absolute(text)
     if text_length(name) > 253:
         raise BadNameError(f"realm {text!r} is {text_length(name)} characters long; at most 253 fit")

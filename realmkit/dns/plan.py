@@ -144,9 +144,12 @@ def _ordered(changes: Iterable[Change]) -> tuple[Change, ...]:
         goes = all(change.after is None for change in members)
         return goes, any(change.key[1] not in (rr.A, rr.AAAA) for change in members), name
 
-    return tuple(
-        change for name in sorted(groups, key=rank) for change in sorted(groups[name], key=lambda one: one.key)
-    )
+    return tuple(change for name in sorted(groups, key=rank) for change in sorted(groups[name], key=_place))
+
+
+def _place(change: Change) -> tuple[list[bytes], int]:
+    """A realm's own records before those of its service names, as a person reads them."""
+    return names.labels_of(change.key[0])[::-1], change.key[1]
 
 
 def _octets(rrset: RRset) -> bytes:

@@ -97,9 +97,7 @@ def read(path: Path) -> PlanFile:
     seal = body.pop("seal", None)
     file = _from_json(path, body)
     if seal != _seal(body) or file.plan.digest != body.get("digest"):
-        raise InputError(
-            f"{path}: was edited since it was made", hint="edit realmkit.yml and make the plan anew"
-        )
+        raise InputError(f"{path}: was edited since it was made", hint="edit realmkit.yml and make the plan anew")
     return file
 
 

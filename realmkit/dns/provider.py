@@ -49,6 +49,7 @@ class Capabilities(Struct, frozen=True):
         min_ttl: the lowest TTL that is taken, in seconds.
         types: the RR types that can be written; None for all.
         notes: the backend keeps a word of ours with each RRset, so ownership is visible there too (`Notes`).
+        local: reading a zone is work of this process, not waiting for another; several at once gain nothing.
         settles: `settled` has meaning: after `apply`, servers follow in their own time and the API knows when.
     """
 
@@ -60,10 +61,11 @@ class Capabilities(Struct, frozen=True):
     types: frozenset[Type] | None = None
     notes: bool = False
     settles: bool = False
+    local: bool = False
 
 
 class Weight(NamedTuple):
-    """What one change costs of a batch: elements counted by `max_changes`, bytes counted by `max_bytes`."""
+    """What changes cost of a batch: elements counted by `max_changes`, bytes counted by `max_bytes`."""
 
     elements: int
     size: int
@@ -102,6 +104,8 @@ class Context(Struct, frozen=True):
 class Provider(Protocol):
     """One backend. The constructor takes `(settings: Settings, context: Context)` and does no I/O.
 
+    `snapshot` may be called for several zones at once, from several threads.
+
     Every method may raise `ProviderError` and its kin (realmkit.errors). What they promise matters more than their
     text: all but `OutcomeUnknownError` say that nothing was changed.
     """
@@ -136,8 +140,13 @@ class Provider(Protocol):
         """Whether the batch is in force as far as the backend knows. True where it has no such notion."""
         ...
 
-    def weigh(self, change: Change) -> Weight:
-        """What this change costs of a batch; must not be less than what `apply` will spend on it."""
+    def weigh(self, changes: Sequence[Change]) -> Weight:
+        """What these changes cost of a batch together; must not be less than what `apply` will spend on them.
+
+        Args:
+            changes: all changes of one realm or host (`plan.group_of`), which always go into one batch; their names
+                may be compressed against one another. The weights of several groups add up.
+        """
         ...
 
 

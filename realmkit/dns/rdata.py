@@ -359,7 +359,6 @@ def _foreign_from_tokens(kind: Type, tokens: Sequence[Token], origin: Name) -> b
         raise BadRdataError(f"{rr.type_to_text(kind)}: no generic rdata (RFC 3597 section 5)")
     import dns.exception
     import dns.name
-
     import dns.rdata
 
     text = "".join(
@@ -386,9 +385,8 @@ def _lowered(kind: Type, wire: bytes) -> bytes:
 
 def _foreign_to_text(kind: Type, wire: bytes) -> str:
     import dns.exception
-    import dns.rdataclass
-
     import dns.rdata
+    import dns.rdataclass
 
     try:
         rdata = dns.rdata.from_wire(dns.rdataclass.IN, rr.type_to_text(kind), wire, 0, len(wire))

@@ -79,3 +79,42 @@ def describe(factory: type[Provider]) -> Mapping[str, Any]:
         "settles": can.settles,
         "settings": list(factory.Settings.__struct_fields__),
     }
+
+
+def settings_schemas() -> list[dict[str, Any]]:
+    """For each provider that can be loaded the JSON Schema of its entry under `providers:`, `type` included."""
+    import msgspec
+
+    from realmkit.config import schema_of_special
+
+    found = []
+    for name, point in sorted(available().items()):
+        try:
+            settings = load(point).Settings
+        except MissingExtraError:
+            continue
+        (entry,), definitions = msgspec.json.schema_components(
+            [settings], schema_hook=schema_of_special, ref_template="#/$defs/{name}"
+        )
+        own = definitions.pop(entry["$ref"].rpartition("/")[2])
+        own["properties"] = {"type": {"const": name}, **own["properties"]}
+        own["required"] = ["type", *own.get("required", ())]
+        found.append(own | {"$defs": definitions} if definitions else own)
+    return found
+
+
+def survey() -> list[dict[str, Any]]:
+    """Every installed provider: what it can do, or which `pip install` it misses."""
+    found = []
+    for name, point in sorted(available().items()):
+        entry: dict[str, Any] = {
+            "name": name,
+            "package": point.dist.name if point.dist else "",
+            "version": point.dist.version if point.dist else "",
+        }
+        try:
+            entry |= describe(load(point))
+        except MissingExtraError as error:
+            entry |= {"missing": error.message, "mend": error.hint}
+        found.append(entry)
+    return found

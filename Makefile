@@ -1,0 +1,54 @@
+# make demo   the whole story on this machine, nothing else needed
+# make test   all tests; as root on Debian the lab's name servers are installed first (LAB=no leaves them out)
+# make lint   format, rules, types, layers
+# make bench  speed and memory beside the peers, as a table of ratios
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+export LAB
+
+.PHONY: demo test lint format bench clean
+
+demo: $(VENV)/.demo-ready
+	@$(BIN)/realmkit demo
+
+test: $(VENV)/.test-ready
+	@sh tests/lab/install.sh
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(VENV)/.test-ready
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+format: $(VENV)/.test-ready
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/.bench-ready
+	@sh tests/lab/install.sh
+	$(BIN)/python -m bench $(ARGS)
+
+$(BIN)/python:
+	@PYTHON=$(PYTHON) sh tests/venv.sh $(VENV)
+
+$(VENV)/.demo-ready: $(BIN)/python pyproject.toml constraints.txt
+	@echo "installing realmkit into $(VENV)"
+	@$(PIP) install -c constraints.txt -e .
+	@touch $@
+
+$(VENV)/.test-ready: $(BIN)/python pyproject.toml constraints.txt
+	@echo "installing realmkit and what its tests need into $(VENV)"
+	@$(PIP) install -c constraints.txt -e '.[test]'
+	@touch $@ $(VENV)/.demo-ready
+
+$(VENV)/.bench-ready: $(VENV)/.test-ready
+	@echo "installing the peers to compare with into $(VENV)"
+	@$(PIP) install -c constraints.txt -e '.[test,bench]'
+	@touch $@
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,103 @@
+"""Commands about the project as a whole: init, demo, doctor, schema, providers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from realmkit import errors
+from realmkit.cli.app import App, common
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  realmkit init acme-voice && cd acme-voice
+  realmkit -C /srv/realms init
+"""
+)
+@click.argument("directory", required=False)
+@common
+def init(app: App, directory: str | None) -> int:
+    """Write a commented project to start from. Existing files are never overwritten."""
+    from realmkit.start import write_project
+
+    target = app.directory / (directory or "")
+    written = write_project(target)
+    body = {"directory": str(target), "written": [str(path) for path in written]}
+    lines = [*(f"wrote {path}" for path in written), "next: edit realmkit.yml, then realmkit doctor"]
+    app.emit("init", lambda: body, lambda: "\n".join(lines))
+    return errors.OK
+
+
+@click.command(
+    epilog="""\b
+Example:
+  realmkit demo
+"""
+)
+@click.option("--keep", type=click.Path(path_type=Path), help="Build the project in this directory and leave it there.")
+@common
+def demo(app: App, keep: Path | None) -> int:
+    """Show the whole story on this machine: plan, apply, verify, a foreign edit, rollback. Needs no account."""
+    from realmkit.cli.story import Story
+    from realmkit.sandbox.demo import play
+
+    return play(Story(quiet=app.as_json), keep)
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  realmkit doctor
+  realmkit doctor --json | jq '.checks[] | select(.state != "ok")'
+"""
+)
+@common
+def doctor(app: App) -> int:
+    """Check Python, extras, configuration, credentials, clock, and that every zone's servers answer."""
+    from realmkit.cli import show
+    from realmkit.clock import SystemClock
+    from realmkit.dns import doctor as checks
+
+    found = list(checks.examine(app.directory, SystemClock(), app.desk))
+    app.emit("doctor", lambda: {"checks": [check.to_json() for check in found]}, lambda: show.checks_text(found))
+    return checks.exit_code(found)
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  realmkit schema config > realmkit.schema.json
+"""
+)
+@click.argument("what", type=click.Choice(["config"]))
+def schema(what: str) -> int:  # noqa: ARG001 - one choice so far
+    """Print a JSON Schema (draft 2020-12)."""
+    import msgspec
+
+    from realmkit import config
+    from realmkit.dns import registry
+
+    found = config.schema(registry.settings_schemas())
+    click.echo(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
+    return errors.OK
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  realmkit providers
+  realmkit providers --json
+"""
+)
+@common
+def providers(app: App) -> int:
+    """List the DNS providers that are installed and what each can do."""
+    from realmkit.cli import show
+    from realmkit.dns import registry
+
+    found = registry.survey()
+    app.emit("providers", lambda: {"providers": found}, lambda: show.providers_text(found))
+    return errors.OK

@@ -1,0 +1,38 @@
+"""`realmkit init`: a commented project to start from."""
+
+from __future__ import annotations
+
+from importlib import resources
+from typing import TYPE_CHECKING
+
+from realmkit.errors import InputError, StateError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def write_project(directory: Path) -> list[Path]:
+    """Copy the files of `templates/project` into `directory`.
+
+    Returns:
+        The files that were written.
+
+    Raises:
+        InputError: there is a project already; nothing is written then.
+        StateError: the directory can't be written.
+    """
+    source = resources.files("realmkit.templates").joinpath("project")
+    files = {("." + one.name[4:] if one.name.startswith("dot-") else one.name): one for one in source.iterdir()}
+    there = [name for name in files if name.endswith(".yml") and (directory / name).exists()]
+    if there:
+        raise InputError(f"{directory / there[0]} exists already", hint="choose another directory; nothing was written")
+    written = []
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        for name, one in sorted(files.items()):
+            if not (directory / name).exists():
+                (directory / name).write_bytes(one.read_bytes())
+                written.append(directory / name)
+    except OSError as error:
+        raise StateError(f"can't write {directory}: {error.strerror}") from error
+    return written
