@@ -324,9 +324,9 @@ def test_signing_servers_do_not_confuse_it(named: Named, knot: Knot, lab: Lab) -
     knot._add(plain, "    dnssec-signing: on\n")
     for server, text in ((named, signed), (knot, plain)):
         zone = names.absolute(text)
-        wait_for(f"{text} is signed", lambda server=server, text=text: bool(server.answer(text, "DNSKEY")))  # type: ignore[misc]
+        wait_for(f"{text} is signed", lambda server=server, text=text: bool(server.answer(text, "DNSKEY")))  # type: ignore[misc]  # mypy has no type for defaults of a lambda
         there = provider_of(server.address)
-        wait_for(f"{text} is at rest", lambda there=there, zone=zone: _at_rest(there, zone))  # type: ignore[misc]
+        wait_for(f"{text} is at rest", lambda there=there, zone=zone: _at_rest(there, zone))  # type: ignore[misc]  # mypy has no type for defaults of a lambda
         seen = there.snapshot(zone)
         assert {rr.RRSIG, rr.NSEC, rr.DNSKEY} <= {kind for _, kind in seen.rrsets}
         made = [Change(None, rrset(zone, f"n{n}", "A", 60, "192.0.2.1")) for n in range(20)]
