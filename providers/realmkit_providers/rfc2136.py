@@ -22,7 +22,7 @@ from realmkit.dns.tsig import Algorithm, Key
 from realmkit.errors import AuthError, ConflictError, OutcomeUnknownError, ProviderError, RejectedError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from realmkit.dns.names import Name
     from realmkit.dns.plan import Change
@@ -239,20 +239,13 @@ def _not_as_asked(
     said = f"{source.server} answered NOERROR to the update of {names.to_text(base.name)}"
     if state.token == base.token:
         return OutcomeUnknownError(
-            f"{said} and changed nothing: not {_listed(missing)}",
+            f"{said} and changed nothing: not {rr.listing(sorted(missing))}",
             hint="if it is a secondary that passes updates on, give the primary as server",
         )
     if missing:
-        text = f"{said}, but did not take {_listed(missing)}; the rest of the batch is in force"
+        text = f"{said}, but did not take {rr.listing(sorted(missing))}; the rest of the batch is in force"
     else:
         text = f"{said}, and the batch is in force"
     if foreign:
-        text += f"; someone else changed {_listed(foreign)} at the same time"
+        text += f"; someone else changed {rr.listing(sorted(foreign))} at the same time"
     return OutcomeUnknownError(text)
-
-
-def _listed(keys: Iterable[RRsetKey], most: int = 8) -> str:
-    """Names and types, the first few."""
-    known = sorted(keys)
-    shown = ", ".join(f"{names.to_text(name)} {rr.type_to_text(kind)}" for name, kind in known[:most])
-    return shown + (f" and {len(known) - most} more" if len(known) > most else "")

@@ -31,16 +31,20 @@ class App:
     def __init__(self, directory: str, *, as_json: bool, verbose: bool) -> None:
         self.directory = Path(directory)
         self.as_json = as_json
+        self._desk: Desk | None = None
         if verbose:
             logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
 
     def desk(self) -> Desk:
-        """The project, opened. Raises InputError when its configuration can't be."""
-        from realmkit.clock import SystemClock
-        from realmkit.config import open_project
-        from realmkit.dns.desk import Desk, silent
+        """The project, opened once for a command. Raises InputError when its configuration can't be."""
+        if self._desk is None:
+            from realmkit.clock import SystemClock
+            from realmkit.config import open_project
+            from realmkit.dns.desk import Desk, silent
 
-        return Desk(open_project(self.directory), SystemClock(), self._meter if show_progress() else silent)
+            meter = self._meter if show_progress() else silent
+            self._desk = Desk(open_project(self.directory), SystemClock(), meter)
+        return self._desk
 
     def emit(self, kind: str, body: Callable[[], dict[str, Any]], text: Callable[[], str]) -> None:
         """Print one result: `body` as JSON of that kind, or `text`; only the one that is wanted is made."""

@@ -205,13 +205,14 @@ def adopt(app: App, name: str | None, types: tuple[str, ...], *, wanted: bool, y
     """Take over records that exist. From then on the configuration decides about them."""
     from realmkit.cli import show
     from realmkit.dns import adoption, names
+    from realmkit.dns.records import key_to_text
 
     if wanted == (name is not None):
         raise click.UsageError("say either a name, with or without types, or --wanted")
     desk = app.desk()
-    keys = adoption.adoptable(desk, None) if name is None else adoption.find_keys(desk, names.absolute(name), types)
+    keys = adoption.adoptable(desk) if name is None else adoption.find_keys(desk, names.absolute(name), types)
     if keys and not yes:
-        click.echo("\n".join(show.key_text(key) for key in keys), err=True)
+        click.echo("\n".join(key_to_text(key) for key in keys), err=True)
         confirm(f"Adopt {show.count(len(keys), 'RRset')}?", yes=yes)
     adopted = adoption.adopt(desk, keys)
     app.emit("dns-adopt", lambda: show.adopted_json(adopted), lambda: show.adopted_text(adopted))

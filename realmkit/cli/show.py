@@ -8,7 +8,7 @@ import click
 import msgspec
 
 from realmkit.dns import names, rdata
-from realmkit.dns.records import SOA, RRset, type_to_text
+from realmkit.dns.records import SOA, RRset, key_to_text, type_to_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -31,14 +31,9 @@ _LIMITS: Final = {"max_changes": "elements", "max_bytes": "bytes"}
 MOST_CHANGES: Final = 200
 
 
-def key_text(key: Key) -> str:
-    """`acme.example. MX`."""
-    return f"{names.to_text(key[0])} {type_to_text(key[1])}"
-
-
-def count(number: int, noun: str) -> str:
+def count(number: int, noun: str, ending: str = "s") -> str:
     """`1 change`, `2 changes`."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+    return f"{number:,} {noun}{'' if number == 1 else ending}"
 
 
 def findings_text(findings: Iterable[Finding]) -> str:
@@ -156,7 +151,7 @@ def planned_json(planned: Planned) -> dict[str, Any]:
         "zones": planned.zones,
         "findings": msgspec.to_builtins(planned.findings),
         "holds": [msgspec.to_builtins(hold) | {"can_be_allowed": hold.can_be_allowed} for hold in planned.holds],
-        "unowned": [key_text(key) for key in planned.unowned],
+        "unowned": [key_to_text(key) for key in planned.unowned],
         "plan": planfile.to_json(planned.file),
     }
 
@@ -167,7 +162,7 @@ def applied_text(applied: Applied) -> str:
         return "nothing to do"
     lines = []
     for result in applied.results:
-        batches = count(len(result.receipts), "batch").replace("batchs", "batches")
+        batches = count(len(result.receipts), "batch", "es")
         serial = next((one.serial for one in reversed(result.receipts) if one.serial is not None), None)
         already = f", {len(result.already)} were there already" if result.already else ""
         at = f", serial {serial}" if serial is not None else ""
@@ -189,8 +184,8 @@ def applied_json(applied: Applied) -> dict[str, Any]:
         "zones": [
             {
                 "zone": names.to_text(result.zone),
-                "applied": [key_text(change.key) for change in result.applied],
-                "already": [key_text(change.key) for change in result.already],
+                "applied": [key_to_text(change.key) for change in result.applied],
+                "already": [key_to_text(change.key) for change in result.already],
                 "batches": len(result.receipts),
                 "warnings": result.warnings,
                 "receipts": [msgspec.to_builtins(receipt) for receipt in result.receipts],
@@ -213,16 +208,16 @@ def rrset_lines(rrset: RRset, zone: bytes) -> list[str]:
 
 def adopted_text(adopted: Adopted) -> str:
     """What `dns adopt` prints."""
-    lines = [f"adopted  {key_text(rrset.key)}" for rrset in adopted.taken]
-    lines += [f"was ours {key_text(key)}" for key in adopted.already]
+    lines = [f"adopted  {key_to_text(rrset.key)}" for rrset in adopted.taken]
+    lines += [f"was ours {key_to_text(key)}" for key in adopted.already]
     return "\n".join(lines) or "nothing to adopt"
 
 
 def adopted_json(adopted: Adopted) -> dict[str, Any]:
     """What `dns adopt --json` prints."""
     return {
-        "adopted": [key_text(rrset.key) for rrset in adopted.taken],
-        "already": [key_text(key) for key in adopted.already],
+        "adopted": [key_to_text(rrset.key) for rrset in adopted.taken],
+        "already": [key_to_text(key) for key in adopted.already],
     }
 
 
@@ -318,10 +313,10 @@ def _record_text(key: Key, many: list[Observation]) -> str:
     ttl = many[0].expectation.rrset
     expected = (f"ttl {ttl.ttl}  " if ttl else "") + ("; ".join(many[0].expected) or "nothing")
     if not faults:
-        return click.style("right   ", fg="green") + f"  {key_text(key)}  on {len(many)} of {len(many)}: {expected}"
+        return click.style("right   ", fg="green") + f"  {key_to_text(key)}  on {len(many)} of {len(many)}: {expected}"
     certain = any(one.state != "unknown" for one in faults)
     head = click.style("wrong   ", fg="red") if certain else click.style("unknown ", fg="magenta")
-    lines = [f"{head}  {key_text(key)}  right on {len(many) - len(faults)} of {len(many)}; expected {expected}"]
+    lines = [f"{head}  {key_to_text(key)}  right on {len(many) - len(faults)} of {len(many)}; expected {expected}"]
     for one in faults:
         seen = "" if one.state == "unknown" else f"; seen {'; '.join(one.seen) or 'nothing'}"
         detail = f" ({one.detail})" if one.detail else ""

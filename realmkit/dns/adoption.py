@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from realmkit import durable
 from realmkit.dns import names
 from realmkit.dns import records as rr
 from realmkit.dns.plan import group_of
 from realmkit.dns.provider import Notes
-from realmkit.dns.records import Key, RRset, type_to_text
+from realmkit.dns.records import Key, RRset, key_to_text
 from realmkit.errors import InputError, RefusedError
 
 if TYPE_CHECKING:
@@ -37,7 +36,7 @@ def adopt(desk: Desk, keys: Collection[Key]) -> Adopted:
     """
     taken: list[RRset] = []
     already: list[Key] = []
-    with durable.locked(desk.project.state_dir / "lock"):
+    with desk.locked():
         for zone, mine in _by_zone(desk, keys).items():
             live = desk.provider(zone).snapshot(zone)
             _check_adoptable(live, mine, desk.owner)
@@ -52,25 +51,24 @@ def adopt(desk: Desk, keys: Collection[Key]) -> Adopted:
     return Adopted(taken, already)
 
 
-def adoptable(desk: Desk, only: Collection[Name] | None) -> list[Key]:
+def adoptable(desk: Desk) -> list[Key]:
     """Wanted RRsets that exist, with whatever content, and are not ours."""
     wanted, _ = desk.wanted()
     live = desk.snapshots([zone for zone, rrsets in wanted.zones.items() if rrsets])
-    return [
-        key
-        for zone, snapshot in live.items()
-        for key in wanted.zones[zone]
-        if key in snapshot.rrsets and key not in desk.ours(snapshot) and chosen(key, zone, only)
-    ]
+    found: list[Key] = []
+    for zone, snapshot in live.items():
+        ours = desk.ours(snapshot)
+        found.extend(key for key in wanted.zones[zone] if key in snapshot.rrsets and key not in ours)
+    return found
 
 
 def find_keys(desk: Desk, name: Name, kinds: Iterable[str]) -> list[Key]:
     """The RRsets at a name, by type; without types all that a realm or host has, its service names included."""
     zone = next(iter(_by_zone(desk, [(name, 0)])))
-    live = desk.provider(zone).snapshot(zone)
     wanted = [rr.type_from_text(kind) for kind in kinds]
     if wanted:
         return [(name, kind) for kind in wanted]
+    live = desk.provider(zone).snapshot(zone)
     found = [key for key in live.rrsets if group_of(key[0]) == name and key[1] not in rr.SIGNING]
     if name == zone:
         found = [key for key in found if key[1] not in (rr.SOA, rr.NS)]
@@ -85,18 +83,16 @@ def chosen(key: Key, zone: Name, only: Collection[Name] | None) -> bool:
 def _by_zone(desk: Desk, keys: Iterable[Key]) -> dict[Name, list[Key]]:
     found: dict[Name, list[Key]] = {}
     for key in keys:
-        zone = key[0]
-        while zone not in desk.zones:
-            if zone == names.ROOT:
-                raise InputError(f"{names.to_text(key[0])} lies in no zone under zones:")
-            zone = names.parent(zone)
+        zone = names.closest(key[0], desk.zones)
+        if zone is None:
+            raise InputError(f"{names.to_text(key[0])} lies in no zone under zones:")
         found.setdefault(zone, []).append(key)
     return found
 
 
 def _check_adoptable(live: Zone, keys: Iterable[Key], owner: str) -> None:
     for key in keys:
-        subject = f"{names.to_text(key[0])} {type_to_text(key[1])}"
+        subject = key_to_text(key)
         if key not in live.rrsets:
             raise InputError(f"{subject} does not exist in {names.to_text(live.name)}, so it can't be adopted")
         if key[1] == rr.SOA or (key[0] == live.name and key[1] == rr.NS):

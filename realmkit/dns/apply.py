@@ -16,7 +16,7 @@ from realmkit.dns import batch, names
 from realmkit.dns.names import Name
 from realmkit.dns.plan import Change, ZonePlan
 from realmkit.dns.provider import Receipt
-from realmkit.dns.records import type_to_text
+from realmkit.dns.records import listing
 from realmkit.errors import (
     ConflictError,
     InterruptedApplyError,
@@ -30,7 +30,7 @@ from realmkit.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable
 
     from realmkit.clock import Clock
     from realmkit.dns.provider import Provider
@@ -101,17 +101,14 @@ def check_unmoved(changes: Iterable[Change], live: Zone) -> Progress:
     progress = progress_of(changes, live)
     if progress.moved:
         raise RefusedError(
-            f"{names.to_text(live.name)} moved since the plan was made: " + listing(progress.moved),
+            f"{names.to_text(live.name)} moved since the plan was made: " + _listing(progress.moved),
             hint="make the plan anew and review it",
         )
     return progress
 
 
-def listing(changes: Sequence[Change], most: int = 8) -> str:
-    """Names and types of changes, the first few."""
-    shown = [f"{names.to_text(change.key[0])} {type_to_text(change.key[1])}" for change in changes[:most]]
-    more = len(changes) - len(shown)
-    return ", ".join(shown) + (f" and {more} more" if more > 0 else "")
+def _listing(changes: Iterable[Change]) -> str:
+    return listing([change.key for change in changes])
 
 
 class ZoneApplier:
@@ -216,7 +213,7 @@ class ZoneApplier:
         progress = progress_of(changes, live)
         if progress.moved:
             raise ConflictError(
-                f"someone else changed {listing(progress.moved)} in the meantime", hint="make a new plan and review it"
+                f"someone else changed {_listing(progress.moved)} in the meantime", hint="make a new plan and review it"
             ) from error
         if progress.todo and progress.done:
             raise OutcomeUnknownError(f"the batch took effect in part ({error.message})") from error
@@ -252,11 +249,11 @@ class ZoneApplier:
         result.known = True
         if not result.applied:
             raise error
-        text = f"{names.to_text(plan.zone)}: {error.message}. Changed: {listing(progress.done)}."
+        text = f"{names.to_text(plan.zone)}: {error.message}. Changed: {_listing(progress.done)}."
         if progress.todo:
-            text += f" Not changed: {listing(progress.todo)}."
+            text += f" Not changed: {_listing(progress.todo)}."
         if progress.moved:
-            text += f" Changed by someone else: {listing(progress.moved)}."
+            text += f" Changed by someone else: {_listing(progress.moved)}."
         raise InterruptedApplyError(text, hint=self._way_on()) from error
 
     def _way_on(self) -> str:

@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
+from realmkit import durable
 from realmkit.dns import guard, names, registry
 from realmkit.dns.ledger import Ledger
 from realmkit.dns.plan import group_of
@@ -53,6 +55,7 @@ class Desk:
         self.zones = zone_names(project)
         self._providers: dict[str, Provider] = {}
         self._ledgers: dict[Name, Ledger] = {}
+        self._wanted: tuple[Wanted, dict[str, Addresses]] | None = None
 
     @property
     def owner(self) -> str:
@@ -83,6 +86,17 @@ class Desk:
             self._ledgers[zone] = Ledger(self.project.state_dir, zone)
         return self._ledgers[zone]
 
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Be the only one who changes this project; ledgers are read anew, for another may just have written them.
+
+        Raises:
+            StateError: another realmkit is changing it.
+        """
+        with durable.locked(self.project.state_dir / "lock"):
+            self._ledgers.clear()
+            yield
+
     def ours(self, live: Zone) -> frozenset[Key]:
         """What belongs to this project in a zone, by the provider's notes and the ledger."""
         return guard.ours(live, self.ledger(live.name).owned(), self.owner)
@@ -106,8 +120,10 @@ class Desk:
         Raises:
             InputError: in the configuration. UnreachableError: an address could not be found out.
         """
-        looked_up = {host: self._look_up(host) for host in hosts_without_addresses(self.project)}
-        return wanted(self.project, looked_up), looked_up
+        if self._wanted is None:
+            looked_up = {host: self._look_up(host) for host in hosts_without_addresses(self.project)}
+            self._wanted = wanted(self.project, looked_up), looked_up
+        return self._wanted
 
     def servers(self, zone: Name) -> Servers:
         """The authoritative servers of a zone: as configured, else as its provider or its parent says."""
@@ -151,7 +167,7 @@ class Desk:
         """
         found = frozenset(group_of(names.absolute(text)) for text in texts)
         for name in found:
-            if not any(names.is_under(name, zone) for zone in self.zones):
+            if names.closest(name, self.zones) is None:
                 raise InputError(f"{names.to_text(name)} lies in no zone under zones:")
         return found or None
 

@@ -14,7 +14,7 @@ from msgspec import Struct
 from realmkit.dns import names
 from realmkit.dns import records as rr
 from realmkit.dns.plan import group_of
-from realmkit.dns.records import Key, type_to_text
+from realmkit.dns.records import Key, key_to_text, type_to_text
 from realmkit.errors import InputError
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from realmkit.dns.findings import Finding
     from realmkit.dns.names import Name
-    from realmkit.dns.plan import Change, ZonePlan
+    from realmkit.dns.plan import ZonePlan
     from realmkit.dns.provider import Capabilities
     from realmkit.dns.records import Zone
 
@@ -130,7 +130,7 @@ def _foreign(plan: ZonePlan, live: Zone, owned: AbstractSet[Key], owner: str) ->
     for change in plan.changes:
         if change.before is None or is_ours(change.key, live, owned, owner):
             continue
-        subject = _subject(change)
+        subject = key_to_text(change.key)
         holder = live.owners.get(change.key)
         if holder:
             yield Hold("foreign", subject, f"belongs to {holder!r}", "agree with its owner first")
@@ -143,9 +143,11 @@ def _apex(plan: ZonePlan) -> Iterator[Hold]:
     for change in plan.changes:
         name, kind = change.key
         if kind == rr.SOA or (name == plan.zone and kind in (rr.NS, rr.DS)):
-            yield Hold("apex", _subject(change), "the zone's own SOA, NS and DS are never changed", "edit them by hand")
+            yield Hold(
+                "apex", key_to_text(change.key), "the zone's own SOA, NS and DS are never changed", "edit them by hand"
+            )
         elif not names.is_under(name, plan.zone):
-            yield Hold("apex", _subject(change), f"lies outside {names.to_text(plan.zone)}", "mend the plan")
+            yield Hold("apex", key_to_text(change.key), f"lies outside {names.to_text(plan.zone)}", "mend the plan")
 
 
 def _beyond_provider(plan: ZonePlan, can: Capabilities) -> Iterator[Hold]:
@@ -155,10 +157,10 @@ def _beyond_provider(plan: ZonePlan, can: Capabilities) -> Iterator[Hold]:
             continue
         if after.ttl < can.min_ttl:
             text = f"the TTL {after.ttl} is below the provider's lowest, {can.min_ttl}"
-            yield Hold("provider", _subject(change), text, "raise the TTL in policy or at the realm")
+            yield Hold("provider", key_to_text(change.key), text, "raise the TTL in policy or at the realm")
         if can.types is not None and after.type not in can.types:
             text = f"the provider can't hold {type_to_text(after.type)} records"
-            yield Hold("provider", _subject(change), text, "use another provider for this zone")
+            yield Hold("provider", key_to_text(change.key), text, "use another provider for this zone")
 
 
 def _removals(plan: ZonePlan, live: Zone) -> Iterator[Hold]:
@@ -190,8 +192,3 @@ def _members(live: Zone, wanted: Callable[[Name], bool]) -> dict[Name, set[Key]]
         if wanted(name):
             found.setdefault(name, set()).add(key)
     return found
-
-
-def _subject(change: Change) -> str:
-    name, kind = change.key
-    return f"{names.to_text(name)} {type_to_text(kind)}"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from realmkit.dns import names
 from realmkit.dns import records as rr
 from realmkit.dns.answer import Kind, ZoneIndex, lookup
-from realmkit.dns.findings import Finding, Level
+from realmkit.dns.findings import LEVELS, Finding, Level
 from realmkit.dns.lint_records import World, check_rrset
 from realmkit.dns.plan import group_of
 from realmkit.dns.records import type_to_text
@@ -52,8 +52,7 @@ def lint(world: World, scope: Mapping[Name, Iterable[Key]], realms: Mapping[Name
     found: dict[tuple[str, str, str], Finding] = {}
     for finding in _all(world, scope, realms):
         found.setdefault((finding.id, finding.subject, finding.seen), finding)
-    order = {"critical": 0, "error": 1, "warning": 2, "notice": 3}
-    return sorted(found.values(), key=lambda one: (order[one.level], one.id, one.subject))
+    return sorted(found.values(), key=lambda one: (LEVELS.index(one.level), one.id, one.subject))
 
 
 def _all(world: World, scope: Mapping[Name, Iterable[Key]], realms: Mapping[Name, Realm]) -> Iterator[Finding]:

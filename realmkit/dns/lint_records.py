@@ -10,7 +10,7 @@ from realmkit.dns import records as rr
 from realmkit.dns.answer import Answer, Kind, lookup
 from realmkit.dns.findings import Finding, Level
 from realmkit.dns.realm import SERVICES
-from realmkit.dns.records import RRset, type_to_text
+from realmkit.dns.records import RRset, key_to_text, type_to_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -51,11 +51,8 @@ class World:
 
     def zone_of(self, name: Name) -> ZoneIndex | None:
         """The most specific zone at hand that holds `name`."""
-        while name not in self.zones:
-            if name == names.ROOT:
-                return None
-            name = names.parent(name)
-        return self.zones[name]
+        apex = names.closest(name, self.zones)
+        return None if apex is None else self.zones[apex]
 
     def find(self, name: Name, kind: Type) -> Answer | None:
         """What would be answered; None when it lies in none of the zones at hand."""
@@ -92,8 +89,7 @@ def check_rrset(world: World, index: ZoneIndex, rrset: RRset) -> Iterator[Findin
 
 
 def _finding(check: str, level: Level, rrset: RRset, message: str, **more: str) -> Finding:
-    subject = f"{names.to_text(rrset.name)} {type_to_text(rrset.type)}"
-    return Finding(check, level, subject, message, **more)
+    return Finding(check, level, key_to_text(rrset.key), message, **more)
 
 
 def _owner(index: ZoneIndex, rrset: RRset) -> Iterator[Finding]:

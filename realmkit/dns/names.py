@@ -8,9 +8,12 @@ RFC 4034 section 6.1, RFC 5890 for names beyond ASCII.)
 from __future__ import annotations
 
 import re
-from typing import Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from realmkit.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Container
 
 Name: TypeAlias = bytes
 
@@ -119,6 +122,15 @@ def labels_of(name: Name) -> list[bytes]:
 def parent(name: Name) -> Name:
     """The name without its leftmost label; the root is its own parent."""
     return name[1 + name[0] :] if name != ROOT else ROOT
+
+
+def closest(name: Name, among: Container[Name]) -> Name | None:
+    """The longest of `among` that is `name` or lies above it: the zone that holds it. None if there is none."""
+    while name not in among:
+        if name == ROOT:
+            return None
+        name = parent(name)
+    return name
 
 
 def is_under(name: Name, ancestor: Name) -> bool:

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from msgspec import Struct, field
 
+from realmkit.dns import names
 from realmkit.dns.names import Name
 from realmkit.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 Type: TypeAlias = int
 Key: TypeAlias = tuple[Name, Type]
@@ -88,6 +89,17 @@ def type_to_text(number: Type) -> str:
     import dns.rdatatype
 
     return dns.rdatatype.to_text(dns.rdatatype.RdataType.make(number))
+
+
+def key_to_text(key: Key) -> str:
+    """`acme.example. MX`."""
+    return f"{names.to_text(key[0])} {type_to_text(key[1])}"
+
+
+def listing(keys: Sequence[Key], most: int = 8) -> str:
+    """Names and types, the first few."""
+    more = len(keys) - most
+    return ", ".join(map(key_to_text, keys[:most])) + (f" and {more} more" if more > 0 else "")
 
 
 def type_from_text(text: str) -> Type:

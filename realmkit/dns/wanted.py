@@ -71,7 +71,9 @@ def wanted(project: Project, looked_up: Mapping[str, Addresses]) -> Wanted:
         raise _clash(project, *clashes[0])
     placed: dict[Name, dict[Key, RRset]] = {zone: {} for zone in zones}
     for key, rrset in by_key.items():
-        placed[_zone_of(zones, rrset.name)][key] = rrset
+        zone = names.closest(rrset.name, zones)
+        assert zone is not None  # noqa: S101 - the places of realms and hosts were checked
+        placed[zone][key] = rrset
     return Wanted(placed, realms)
 
 
@@ -122,24 +124,11 @@ def _check_place(project: Project, text: str, name: Name, shared: bool, zones: M
     if names.is_wildcard(name) and not shared:
         raise project.document.error(path, "a wildcard is a pool of shared realms", "add `shape: shared`")
     place = names.parent(name) if shared else name
-    if not _covers(zones, place):
+    if names.closest(place, zones) is None:
         known = ", ".join(zones.values()) or "none"
         raise project.document.error(
             path, f"lies in no zone under zones: ({known})", "add the zone with its provider, or mend the realm"
         )
-
-
-def _covers(zones: Mapping[Name, str], name: Name) -> bool:
-    while name not in zones and name != names.ROOT:
-        name = names.parent(name)
-    return name in zones
-
-
-def _zone_of(zones: Mapping[Name, str], name: Name) -> Name:
-    """The most specific configured zone that holds `name`."""
-    while name not in zones:
-        name = names.parent(name)
-    return name
 
 
 def _ttl(entry: RealmEntry | None, default: int) -> int:
@@ -150,7 +139,7 @@ def _hosts(project: Project) -> Iterable[WhiteLabelHost]:
     zones = zone_names(project)
     for domain_text, hosts in project.config.whitelabel.items():
         domain = _at(project, ("whitelabel", domain_text), names.absolute, domain_text)
-        if not _covers(zones, domain):
+        if names.closest(domain, zones) is None:
             raise project.document.error(("whitelabel", domain_text), "lies in no zone under zones:")
         for label, entry in hosts.items():
             yield _host(project, domain, ("whitelabel", domain_text, label), label, entry)

@@ -9,17 +9,16 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct, structs
 
-from realmkit import durable
 from realmkit.dns import guard, names, plan, planfile, rdata, realm, runs, verify
 from realmkit.dns.adoption import chosen
-from realmkit.dns.apply import ZoneApplier, ZoneResult, check_unmoved, listing
+from realmkit.dns.apply import ZoneApplier, ZoneResult, check_unmoved
 from realmkit.dns.findings import Finding
 from realmkit.dns.guard import Hold
 from realmkit.dns.lint import lint, world_of
 from realmkit.dns.names import Name
 from realmkit.dns.plan import Plan, ZonePlan, group_of
 from realmkit.dns.planfile import Basis, PlanFile
-from realmkit.dns.records import Key, RRset, Zone
+from realmkit.dns.records import Key, RRset, Zone, listing
 from realmkit.dns.runs import Run
 from realmkit.dns.verify import Report
 from realmkit.errors import InterruptedApplyError, RealmkitError, RefusedError
@@ -176,7 +175,7 @@ def apply_plan(
     """
     if not file.plan.zones:
         return Applied(None, [], [], None)
-    with durable.locked(desk.project.state_dir / "lock"):
+    with desk.locked():
         live = desk.snapshots([one.zone for one in file.plan.zones])
         left = [ZonePlan(one.zone, check_unmoved(one.changes, live[one.zone]).todo) for one in file.plan.zones]
         lifted = None if allow is None else {*file.allowed, *allow}
@@ -286,7 +285,8 @@ def _account(
     at = whole.zones[position]
     interrupted = isinstance(error, KeyboardInterrupt)
     if isinstance(error, KeyboardInterrupt):
-        text = f"interrupted while {names.to_text(at.zone)} was being changed ({listing(at.changes)})"
+        touched = listing([change.key for change in at.changes])
+        text = f"interrupted while {names.to_text(at.zone)} was being changed ({touched})"
         onward = f"to go on: realmkit dns apply --plan {run.plan_path}"
         hint: str | None = f"{onward}; to go back: realmkit dns rollback {run.name}"
     else:

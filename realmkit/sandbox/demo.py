@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 ZONE: Final = "voice.example.com"
-REALM: Final = f"acme.{ZONE}"
 
 CONFIG: Final = """\
 version: 1

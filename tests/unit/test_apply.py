@@ -340,7 +340,7 @@ def test_foreign_records_are_held_until_adopted(tmp_path: Path, monkeypatch: pyt
     with pytest.raises(RefusedError, match="foreign"):
         workflow.apply_plan(desk, planned.file, allow=["foreign"], verify_deadline=0)
     assert memory.batches == []
-    assert adoption.adoptable(desk, None) == [theirs.key]
+    assert adoption.adoptable(desk) == [theirs.key]
     assert adoption.adopt(desk, [theirs.key]).taken == [theirs]
     workflow.apply_plan(desk, workflow.make_plan(desk).file, verify_deadline=0)
     assert memory.rrsets[theirs.key] != theirs
