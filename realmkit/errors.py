@@ -50,27 +50,30 @@ class StateError(RealmkitError):
 
 
 class ProviderError(RealmkitError):
-    """A DNS provider failed. Unless a subclass says otherwise, nothing was changed."""
+    """Somebody else's service failed: a DNS provider, the platform, the host that phones fetch from.
+
+    Unless a subclass says otherwise, nothing was changed.
+    """
 
 
 class AuthError(ProviderError):
-    """The provider refused the credentials (HTTP 401/403, TSIG BADKEY/BADSIG, REFUSED)."""
+    """The service refused the credentials (HTTP 401/403, TSIG BADKEY/BADSIG, REFUSED)."""
 
 
 class RejectedError(ProviderError):
-    """The provider understood the change and refused it. Nothing was changed."""
+    """The service understood the change and refused it. Nothing was changed."""
 
 
 class ConflictError(ProviderError):
-    """The zone is no longer what the token says: someone else changed it. Nothing was changed."""
+    """Someone else changed what was to be changed since it was read. Nothing was changed."""
 
 
 class RateLimitedError(ProviderError):
-    """The provider asks to slow down. Nothing was changed.
+    """The service asks to slow down. Nothing was changed.
 
     Args:
         message: what is wrong and where.
-        retry_after: seconds to wait, when the provider said.
+        retry_after: seconds to wait, when the service said.
     """
 
     exit_code = UNKNOWN
@@ -81,7 +84,7 @@ class RateLimitedError(ProviderError):
 
 
 class UnreachableError(ProviderError):
-    """The provider gave no answer before anything was sent. Nothing was changed."""
+    """The service gave no answer before anything was sent. Nothing was changed."""
 
     exit_code = UNKNOWN
 
