@@ -21,6 +21,7 @@ from realmkit.secrets import PATTERN, Secret
 from realmkit.yamlfile import Document, load
 
 FILE_NAME: Final = "realmkit.yml"
+STATE_DIRECTORY: Final = ".realmkit"
 
 Port = Annotated[int, Meta(ge=1, le=65535, description="a port, 1 to 65535")]
 U16 = Annotated[int, Meta(ge=0, le=65535)]
@@ -30,11 +31,11 @@ Transport = Literal["udp", "tcp", "tls"]
 T = TypeVar("T")
 
 
-class _Entry(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class Entry(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """A mapping of the file: no key beside the ones that are named."""
 
 
-class Proxy(_Entry, frozen=True):
+class Proxy(Entry, frozen=True):
     """One SIP proxy of the platform. Without addresses they are looked up when planning."""
 
     host: HostName
@@ -43,14 +44,14 @@ class Proxy(_Entry, frozen=True):
     weight: U16 = 50
 
 
-class Mail(_Entry, frozen=True):
+class Mail(Entry, frozen=True):
     """One mail host that takes fax mail."""
 
     host: HostName
     preference: U16 = 10
 
 
-class EdgeEntry(_Entry, frozen=True):
+class EdgeEntry(Entry, frozen=True):
     """Where a realm's records point: proxies, transports in order of preference, mail hosts."""
 
     proxies: Annotated[tuple[Proxy, ...], Meta(min_length=1)]
@@ -58,28 +59,28 @@ class EdgeEntry(_Entry, frozen=True):
     mail: tuple[Mail, ...] = ()
 
 
-class Kazoo(_Entry, frozen=True):
+class Kazoo(Entry, frozen=True):
     """The platform's API (Crossbar)."""
 
     url: str
     api_key: Secret
 
 
-class Platform(_Entry, frozen=True):
+class Platform(Entry, frozen=True):
     """The hosted PBX platform."""
 
     edge: EdgeEntry
     kazoo: Kazoo | None = None
 
 
-class ZoneEntry(_Entry, frozen=True):
+class ZoneEntry(Entry, frozen=True):
     """A zone that realmkit may change: which provider holds it, and the servers to verify on."""
 
     provider: str
     nameservers: tuple[str, ...] = ()
 
 
-class RealmEntry(_Entry, frozen=True):
+class RealmEntry(Entry, frozen=True):
     """A realm: whose it is and in which shape its records are published."""
 
     account: str | None = None
@@ -87,7 +88,7 @@ class RealmEntry(_Entry, frozen=True):
     ttl: Ttl | None = None
 
 
-class HostEntry(_Entry, frozen=True):
+class HostEntry(Entry, frozen=True):
     """One name of a white-label domain: an alias, addresses, mail, or a proxy found through NAPTR and SRV."""
 
     cname: HostName | None = None
@@ -97,19 +98,56 @@ class HostEntry(_Entry, frozen=True):
     targets: tuple[Proxy, ...] = ()
 
 
-class Guards(_Entry, frozen=True):
+class Guards(Entry, frozen=True):
     """How much one run may do before it wants `--allow`."""
 
     blast_radius: Annotated[int, Meta(ge=0, description="RRsets changed or deleted in one run")] = 100
 
 
-class HealthPolicy(_Entry, frozen=True):
+class HealthPolicy(Entry, frozen=True):
     """Manners towards name servers."""
 
     rate_per_server: Annotated[float, Meta(gt=0, description="queries a second to one server")] = 50
 
 
-class Policy(_Entry, frozen=True):
+class PublishEntry(Entry, frozen=True):
+    """Where phones fetch their configurations: a directory of this machine, or one behind SSH.
+
+    `path` is the directory that the web server serves. For `sftp`, `known_hosts` (an OpenSSH file of the project) must
+    hold the server's key; without `key_file` the SSH agent is asked.
+    """
+
+    type: Literal["directory", "sftp"]
+    path: str
+    host: HostName | None = None
+    port: Port = 22
+    user: str | None = None
+    key_file: str | None = None
+    passphrase: Secret | None = None
+    known_hosts: str = "known_hosts"
+
+
+class PhonesEntry(Entry, frozen=True):
+    """How phones are configured: where files go, and what every rendered file says.
+
+    Attributes:
+        publish: where rendered files go.
+        transport: `dns` leaves port and transport to NAPTR and SRV; the others fix the transport.
+        expires: seconds that a registration is asked for.
+        url: what phones are told to fetch their configuration from; None leaves the phone's own setting alone.
+        ntp: time server; None leaves the phone's own.
+        templates: the project's own templates, laid over the shipped ones.
+    """
+
+    publish: PublishEntry
+    transport: Literal["dns", "udp", "tcp", "tls"] = "dns"
+    expires: Annotated[int, Meta(ge=30, le=86400, description="seconds")] = 300
+    url: str | None = None
+    ntp: HostName | None = None
+    templates: str = "templates"
+
+
+class Policy(Entry, frozen=True):
     """TTLs in seconds, guards, and how verification behaves."""
 
     ttl: Ttl = 3600
@@ -121,7 +159,7 @@ class Policy(_Entry, frozen=True):
     health: HealthPolicy = HealthPolicy()
 
 
-class Config(_Entry, frozen=True):
+class Config(Entry, frozen=True):
     """The whole file."""
 
     version: Literal[1]
@@ -130,6 +168,7 @@ class Config(_Entry, frozen=True):
     providers: dict[str, dict[str, Any]] = field(default_factory=dict)
     realms: dict[str, RealmEntry | None] = field(default_factory=dict)
     whitelabel: dict[str, dict[str, HostEntry]] = field(default_factory=dict)
+    phones: PhonesEntry | None = None
     owner: Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")] = "realmkit"
     policy: Policy = Policy()
 
@@ -144,7 +183,7 @@ class Project(Struct, frozen=True):
     @property
     def state_dir(self) -> Path:
         """Where ledgers and runs live."""
-        return self.directory / ".realmkit"
+        return self.directory / STATE_DIRECTORY
 
 
 def open_project(directory: Path) -> Project:
@@ -233,10 +272,10 @@ def _slips(data: Any, kind: Any, path: tuple[str | int, ...]) -> typing.Iterator
 
 def _slips_in_struct(data: dict[str, Any], kind: type[Struct], path: tuple[str | int, ...]) -> typing.Iterator[_Slip]:
     hints = typing.get_type_hints(kind, include_extras=True)
-    known = {entry.name: entry for entry in msgspec.structs.fields(kind)}
+    known = {entry.encode_name: entry for entry in msgspec.structs.fields(kind)}
     for key, value in data.items():
         if key in known:
-            yield from _slips(value, hints[key], (*path, key))
+            yield from _slips(value, hints[known[key].name], (*path, key))
         else:
             near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
             mend = f"did you mean {near[0]!r}?" if near else "known are: " + ", ".join(known)

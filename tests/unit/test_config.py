@@ -10,7 +10,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from realmkit import config, yamlfile
+from realmkit import accountfile, config, yamlfile
 from realmkit.dns import registry
 from realmkit.errors import InputError, SecretError
 from realmkit.secrets import Secret
@@ -168,7 +168,10 @@ def test_the_project_that_init_writes_is_valid(tmp_path: Path) -> None:
     from realmkit.start import write_project
 
     written = write_project(tmp_path / "new")
-    assert {path.name for path in written} == {"realmkit.yml", ".gitignore"}
+    assert {str(path.relative_to(tmp_path / "new")) for path in written} == {
+        "realmkit.yml", ".gitignore", "accounts/acme.yml",
+    }  # fmt: skip
+    assert accountfile.open_account(tmp_path / "new", "acme").account.sites[0].country == "US-NY"
     found = config.open_project(tmp_path / "new")
     assert len(wanted.wanted(found, {}).realms) == 1
     with pytest.raises(InputError, match="exists already"):
