@@ -61,7 +61,7 @@ def examine(directory: Path, clock: Clock, open_desk: Callable[[], Desk]) -> Ite
         desk = open_desk()
         desk.wanted()
     except RealmkitError as error:
-        yield _failure("configuration", error)
+        yield failure("configuration", error)
         return
     yield Check("configuration", "ok", str(directory / "realmkit.yml"))
     for zone in desk.zones:
@@ -115,7 +115,7 @@ def _zone(desk: Desk, zone: Name) -> Iterator[Check]:
         provider = desk.provider_name(zone)
         live = desk.provider(zone).snapshot(zone)
     except RealmkitError as error:
-        yield _failure(f"{title} through its provider", error)
+        yield failure(f"{title} through its provider", error)
     else:
         serial = f", serial {live.serial}" if live.serial is not None else ""
         yield Check(f"{title} through {provider}", "ok", f"{len(live.rrsets):,} RRsets{serial}")
@@ -124,7 +124,7 @@ def _zone(desk: Desk, zone: Name) -> Iterator[Check]:
     try:
         yield from _servers(desk, zone)
     except RealmkitError as error:
-        yield _failure(f"{title} name servers", error)
+        yield failure(f"{title} name servers", error)
 
 
 def _servers(desk: Desk, zone: Name) -> Iterator[Check]:
@@ -151,6 +151,7 @@ def _servers(desk: Desk, zone: Name) -> Iterator[Check]:
             yield Check(name, "ok", f"answers in {reply.rtt * 1000:.0f} ms")
 
 
-def _failure(name: str, error: RealmkitError) -> Check:
+def failure(name: str, error: RealmkitError) -> Check:
+    """A check that ended with an error: unknown where the error says that it could not be told."""
     state: State = "unknown" if error.exit_code == errors.UNKNOWN else "failed"
     return Check(name, state, error.message, error.hint or "")

@@ -90,10 +90,21 @@ def read(path: Path) -> PlanFile:
         body = msgspec.json.decode(path.read_bytes())
     except (OSError, msgspec.DecodeError) as error:
         raise InputError(f"{path}: can't be read as a plan: {error}") from error
+    return from_json(str(path), body)
+
+
+def inverse(file: PlanFile) -> PlanFile:
+    """The plan that undoes it; nothing is allowed in it that its maker did not allow."""
+    return msgspec.structs.replace(file, plan=file.plan.inverse(), allowed=())
+
+
+def from_json(path: str, body: Any) -> PlanFile:
+    """The plan that `to_json` made; `path` is only named in errors. Raises InputError as `read` does."""
     if not isinstance(body, dict) or body.get("kind") != KIND:
         raise InputError(f"{path}: no plan of realmkit", hint="`realmkit dns plan --out FILE` writes one")
     if body.get("version") != VERSION:
         raise InputError(f"{path}: made by another version of realmkit", hint="make the plan anew")
+    body = dict(body)
     seal = body.pop("seal", None)
     file = _from_json(path, body)
     if seal != _seal(body) or file.plan.digest != body.get("digest"):
@@ -101,7 +112,7 @@ def read(path: Path) -> PlanFile:
     return file
 
 
-def _from_json(path: Path, body: dict[str, Any]) -> PlanFile:
+def _from_json(path: str, body: dict[str, Any]) -> PlanFile:
     try:
         zones = tuple(zone_plan_from_json(zone) for zone in body["zones"])
         basis = {

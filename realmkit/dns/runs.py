@@ -60,9 +60,8 @@ def begin(state_dir: Path, file: PlanFile, now: datetime) -> Run:
         StateError: the disk won't take it; then nothing may be applied.
     """
     run = Run(state_dir / "runs" / f"{now:%Y%m%dT%H%M%S%fZ}-{file.plan.digest[:12]}")
-    inverse = msgspec.structs.replace(file, plan=file.plan.inverse(), allowed=())
     planfile.save(file, run.plan_path)
-    planfile.save(inverse, run.inverse_path)
+    planfile.save(planfile.inverse(file), run.inverse_path)
     run.log(now, "begun", digest=file.plan.digest, changes=file.plan.size)
     durable.sync_directory(run.path.parent)
     return run

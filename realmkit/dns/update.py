@@ -116,6 +116,8 @@ class Load:
             How many steps it has, and how many octets the group takes more because of it, at the most.
         """
         todo = self._steps(change)
+        if not todo:
+            return 0, 0  # a change to what is there already
         name = change.key[0]
         sizes = [_rdata_size(record, self._zone) for record, _ in todo]
         before = self._names.get(name)

@@ -110,7 +110,7 @@ def make_plan(
         ttl: plan this TTL, in seconds, instead of the configured ones (before and during a migration).
     """
     wanted, looked_up = desk.wanted()
-    by_zone = {zone: rrsets if ttl is None else realm.with_ttl(rrsets, ttl) for zone, rrsets in wanted.zones.items()}
+    by_zone = {zone: _at_ttl(rrsets, ttl) for zone, rrsets in wanted.zones.items()}
     live = desk.snapshots([zone for zone in desk.zones_about(only) if by_zone[zone] or desk.ledger(zone).owned()])
     plans: list[ZonePlan] = []
     unowned: list[Key] = []
@@ -197,18 +197,30 @@ def roll_back(desk: Desk, run: Run, *, verify_deadline: float | None = None) -> 
     return apply_plan(desk, file, allow=None, verify_deadline=verify_deadline)
 
 
-def verify_wanted(desk: Desk, *, only: Collection[Name] | None, deadline: float = 0) -> Report:
-    """Ask every authoritative server for what is wanted; what is not right is asked again for `deadline` seconds."""
+def verify_wanted(desk: Desk, *, only: Collection[Name] | None, deadline: float = 0, ttl: int | None = None) -> Report:
+    """Ask every authoritative server for what is wanted; what is not right is asked again for `deadline` seconds.
+
+    With `ttl` that TTL, in seconds, is expected instead of the configured ones.
+    """
     wanted, _ = desk.wanted()
     expected = {
         zone: [rrset for key, rrset in rrsets.items() if chosen(key, zone, only)]
-        for zone, rrsets in wanted.zones.items()
+        for zone, rrsets in ((zone, _at_ttl(rrsets, ttl)) for zone, rrsets in wanted.zones.items())
     }
     return _ask_servers(
         desk,
         {zone: [verify.present(rrset) for rrset in rrsets] for zone, rrsets in expected.items() if rrsets},
         deadline,
     )
+
+
+def verify_plan(desk: Desk, file: PlanFile) -> Report:
+    """Ask every authoritative server, once, whether it shows what a plan changed."""
+    return _ask_servers(desk, _expected_after(desk, file.plan), 0)
+
+
+def _at_ttl(wanted: Mapping[Key, RRset], ttl: int | None) -> Mapping[Key, RRset]:
+    return wanted if ttl is None else realm.with_ttl(wanted, ttl)
 
 
 def _laid_over(live: Zone, wanted: Mapping[Key, RRset]) -> Zone:
@@ -306,12 +318,18 @@ def _verify_after(desk: Desk, whole: Plan, deadline: float | None) -> Report | N
     """Look again: every changed RRset on every authoritative server, as the zone should now answer."""
     if deadline == 0:
         return None
+    expected = _expected_after(desk, whole)
+    return _ask_servers(desk, expected, desk.project.config.policy.verify_deadline if deadline is None else deadline)
+
+
+def _expected_after(desk: Desk, whole: Plan) -> dict[Name, list[verify.Expectation]]:
+    """What the servers should answer once a plan is in force."""
     now = desk.snapshots([one.zone for one in whole.zones])
     expected = {}
     for one in whole.zones:
         after = plan.apply_to(now[one.zone], one.changes)
         expected[one.zone] = verify.expectations(after, [change.key for change in one.changes])
-    return _ask_servers(desk, expected, desk.project.config.policy.verify_deadline if deadline is None else deadline)
+    return expected
 
 
 def _ask_servers(desk: Desk, expected: Mapping[Name, list[verify.Expectation]], deadline: float) -> Report:

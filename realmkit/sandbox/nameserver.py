@@ -88,6 +88,7 @@ class NameServer:
         self._udp, self._tcp = _listen(address, port)
         self.server = Server(address, self._udp.getsockname()[1])
         self._wake, self._woken = socket.socketpair()
+        self._lock = threading.Lock()
         self._selector = selectors.DefaultSelector()
         self._connections: dict[_Connection, None] = {}
         self._thread = threading.Thread(target=self._run, name="sandbox name server", daemon=True)
@@ -105,6 +106,11 @@ class NameServer:
     def address(self) -> str:
         """`127.0.0.1:40053`, as `nameservers:` in the configuration takes it."""
         return str(self.server)
+
+    def zones(self) -> dict[Name, ZoneIndex]:
+        """What is served now, by apex: for whoever wants to look without asking over the network."""
+        with self._lock:
+            return self._zones(frozen=self.fault is Fault.FROZEN)
 
     def replace(self, zone: Zone) -> None:
         """Serve this from now on, in place of what the zone was (or as a new one)."""
@@ -181,7 +187,7 @@ class NameServer:
             return []
         if fault in (Fault.SERVFAIL, Fault.LAME):
             return refuse(request, dns.rcode.SERVFAIL if fault is Fault.SERVFAIL else dns.rcode.REFUSED)
-        return respond(request, self._zones(frozen=fault is Fault.FROZEN), tcp=tcp)
+        return respond(request, self.zones(), tcp=tcp)
 
     def _zones(self, *, frozen: bool) -> dict[Name, ZoneIndex]:
         """What is served now; unless frozen, the newest of each zone."""
