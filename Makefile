@@ -1,5 +1,6 @@
 # make demo   the whole story on this machine, nothing else needed
 # make test   all tests; as root on Debian the lab's name servers are installed first (LAB=no leaves them out)
+# make lab-move  an account's realm moved on real servers, alone and at full length, with its figures
 # make lint   format, rules, types, layers
 # make bench  speed and memory beside the peers, as a table of ratios
 
@@ -9,7 +10,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 export LAB
 
-.PHONY: demo test lint format bench clean
+.PHONY: demo test lab-move lint format bench clean
 
 demo: $(VENV)/.demo-ready
 	@$(BIN)/realmkit demo
@@ -17,6 +18,12 @@ demo: $(VENV)/.demo-ready
 test: $(VENV)/.test-ready
 	@sh tests/lab/install.sh
 	$(BIN)/python -m pytest $(ARGS)
+
+lab-move: export REALMKIT_LAB = required
+lab-move: export REALMKIT_LAB_MOVE = full
+lab-move: $(VENV)/.test-ready
+	@sh tests/lab/install.sh
+	REALMKIT_LAB_SEED=$${REALMKIT_LAB_SEED:-$$(date +%s)} $(BIN)/python -m pytest tests/lab/move $(ARGS)
 
 lint: $(VENV)/.test-ready
 	$(BIN)/ruff format --check .

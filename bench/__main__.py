@@ -1,7 +1,7 @@
 """`make bench`: every figure of the README's table, measured beside its peer in this run.
 
 python -m bench              all of it (ten minutes on two cores)
-python -m bench plan axfr    some of it: plan, zones, axfr, ttl, start
+python -m bench plan axfr    some of it: plan, zones, axfr, ttl, start, moves
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from bench import cases
+from bench import cases, moves
 from bench.cases import Row
 from tests.lab.namespace import Namespace
 from tests.lab.topology import Lab
@@ -24,6 +24,7 @@ GROUPS = {
     "axfr": cases.axfr,
     "ttl": cases.lower_ttls,
     "start": cases.start_up,
+    "moves": moves.moves,
 }
 
 

@@ -22,6 +22,13 @@ COMMANDS: Final = {
     "schema": ("realmkit.cli.project:schema", "Print JSON Schemas, for editors and checkers."),
     "providers": ("realmkit.cli.project:providers", "List the DNS providers that are installed."),
     "dns": ("realmkit.cli.dns:dns", "Plan, apply and verify the records of realms and white-label domains."),
+    "phones": ("realmkit.cli.phones:phones", "Render the configurations of phones, and see which phones are known."),
+    "schedule": (
+        "realmkit.cli.schedule:schedule",
+        "Find the time in which nobody works: hours, holidays, quiet windows.",
+    ),
+    "migrate": ("realmkit.cli.migrate:migrate", "Move an account to another realm: planned, gated, reversible."),
+    "playbook": ("realmkit.cli.playbook:playbook", "See and check the order in which things are done."),
 }
 
 EPILOG: Final = """\b
@@ -30,7 +37,7 @@ Examples:
   realmkit dns lint
   realmkit dns plan --out change.json
   realmkit dns apply --plan change.json
-  realmkit dns verify
+  realmkit migrate plan acme && realmkit migrate rehearse acme
 
 \b
 Exit codes: 0 fine, 1 warning or changes pending, 2 critical or refused, 3 could not tell,
@@ -103,7 +110,7 @@ def _failed(error: BaseException, args: list[str]) -> int:
     if isinstance(error, click.ClickException):
         error.show()
         return errors.USAGE
-    if isinstance(error, click.Abort):
+    if isinstance(error, click.Abort) and not isinstance(error.__cause__, KeyboardInterrupt):  # a question, not Ctrl-C
         click.echo("aborted; nothing was changed", err=True)
         return errors.CRITICAL
     click.echo("interrupted", err=True)

@@ -11,10 +11,14 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
+from realmkit.config import STATE_DIRECTORY
+
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
 
-    from realmkit.dns.desk import Desk
+    from realmkit.dns.desk import Desk, Meter
+    from realmkit.migrate.journal import Journal
 
 F = TypeVar("F", bound="Callable[..., Any]")
 
@@ -31,6 +35,7 @@ class App:
     def __init__(self, directory: str, *, as_json: bool, verbose: bool) -> None:
         self.directory = Path(directory)
         self.as_json = as_json
+        self.verbose = verbose
         self._desk: Desk | None = None
         if verbose:
             logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
@@ -45,6 +50,29 @@ class App:
             meter = self._meter if show_progress() else silent
             self._desk = Desk(open_project(self.directory), SystemClock(), meter)
         return self._desk
+
+    def journal(self) -> Journal:
+        """The project's journal of migrations, made when it is not there."""
+        from realmkit.migrate.journal import Journal
+
+        return Journal.of(self.desk().project.state_dir)
+
+    def existing_journal(self) -> Journal:
+        """The project's journal. Raises InputError when nothing was planned yet."""
+        from realmkit.migrate.journal import open_existing
+
+        return open_existing(self.directory / STATE_DIRECTORY)
+
+    @staticmethod
+    def now() -> datetime:
+        """The time."""
+        from realmkit.clock import SystemClock
+
+        return SystemClock().now()
+
+    def progress(self) -> Meter | None:
+        """What makes progress bars; None where they make no sense."""
+        return self._meter if show_progress() else None
 
     def emit(self, kind: str, body: Callable[[], dict[str, Any]], text: Callable[[], str]) -> None:
         """Print one result: `body` as JSON of that kind, or `text`; only the one that is wanted is made."""

@@ -232,12 +232,13 @@ def export(app: App, zone: str) -> int:
     """Print a zone as its provider has it, as a zone file."""
     from realmkit.cli import show
     from realmkit.dns import names
+    from realmkit.dns.zonelisting import zone_text
 
     desk = app.desk()
     name = names.absolute(zone)
     desk.provider_name(name)
     live = desk.provider(name).snapshot(name)
-    app.emit("zone", lambda: show.zone_json(live), lambda: show.zone_text(live))
+    app.emit("zone", lambda: show.zone_json(live), lambda: zone_text(live))
     return errors.OK
 
 

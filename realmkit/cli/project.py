@@ -38,13 +38,17 @@ Example:
 """
 )
 @click.option("--keep", type=click.Path(path_type=Path), help="Build the project in this directory and leave it there.")
+@click.option("--generation", type=click.Choice(["2024", "2026"]), default="2026", help="Which kind of platform.")
 @common
-def demo(app: App, keep: Path | None) -> int:
-    """Show the whole story on this machine: plan, apply, verify, a foreign edit, rollback. Needs no account."""
+def demo(app: App, keep: Path | None, generation: str) -> int:
+    """Show the whole story on this machine: a realm's DNS, twenty phones moved to it, a fault and the way back.
+
+    Needs no account anywhere, and nothing but this machine's loopback.
+    """
     from realmkit.cli.story import Story
     from realmkit.sandbox.demo import play
 
-    return play(Story(quiet=app.as_json), keep)
+    return play(Story(quiet=app.as_json), keep, generation)
 
 
 @click.command(
@@ -56,12 +60,16 @@ Examples:
 )
 @common
 def doctor(app: App) -> int:
-    """Check Python, extras, configuration, credentials, clock, and that every zone's servers answer."""
+    """Check Python, extras, configuration, credentials, clock, name servers, the platform, and phones' files."""
     from realmkit.cli import show
     from realmkit.clock import SystemClock
     from realmkit.dns import doctor as checks
 
     found = list(checks.examine(app.directory, SystemClock(), app.desk))
+    if not any(check.name == "configuration" and check.state != "ok" for check in found):
+        from realmkit.migrate import readiness
+
+        found += readiness.examine(app.desk())
     app.emit("doctor", lambda: {"checks": [check.to_json() for check in found]}, lambda: show.checks_text(found))
     return checks.exit_code(found)
 
@@ -70,19 +78,32 @@ def doctor(app: App) -> int:
     epilog="""\b
 Examples:
   realmkit schema config > realmkit.schema.json
+  realmkit schema account > account.schema.json
+  realmkit schema playbook > playbook.schema.json
 """
 )
-@click.argument("what", type=click.Choice(["config"]))
-def schema(what: str) -> int:  # noqa: ARG001 - one choice so far
-    """Print a JSON Schema (draft 2020-12)."""
+@click.argument("what", type=click.Choice(["config", "account", "playbook"]))
+def schema(what: str) -> int:
+    """Print the JSON Schema (draft 2020-12) of realmkit.yml, of accounts/NAME.yml or of a playbook."""
     import msgspec
 
-    from realmkit import config
-    from realmkit.dns import registry
-
-    found = config.schema(registry.settings_schemas())
-    click.echo(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
+    click.echo(msgspec.json.format(msgspec.json.encode(_schema(what)), indent=2).decode())
     return errors.OK
+
+
+def _schema(what: str) -> dict[str, object]:
+    if what == "config":
+        from realmkit import config
+        from realmkit.dns import registry
+
+        return config.schema(registry.settings_schemas())
+    if what == "account":
+        from realmkit import accountfile
+
+        return accountfile.schema()
+    from realmkit.migrate import playbook
+
+    return playbook.schema()
 
 
 @click.command(

@@ -8,7 +8,7 @@ import click
 import msgspec
 
 from realmkit.dns import names, rdata
-from realmkit.dns.records import SOA, RRset, key_to_text, type_to_text
+from realmkit.dns.records import key_to_text, type_to_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -197,15 +197,6 @@ def applied_json(applied: Applied) -> dict[str, Any]:
     }
 
 
-def rrset_lines(rrset: RRset, zone: bytes) -> list[str]:
-    """An RRset as lines of a zone file."""
-    owner = names.relative_text(rrset.name, zone)
-    return sorted(
-        f"{owner:32} {rrset.ttl:>7} IN {type_to_text(rrset.type):8} {rdata.to_text(rrset.type, one)}"
-        for one in rrset.rdata
-    )
-
-
 def adopted_text(adopted: Adopted) -> str:
     """What `dns adopt` prints."""
     lines = [f"adopted  {key_to_text(rrset.key)}" for rrset in adopted.taken]
@@ -219,14 +210,6 @@ def adopted_json(adopted: Adopted) -> dict[str, Any]:
         "adopted": [key_to_text(rrset.key) for rrset in adopted.taken],
         "already": [key_to_text(key) for key in adopted.already],
     }
-
-
-def zone_text(zone: Zone) -> str:
-    """A zone as a zone file, its SOA first."""
-    order = sorted(zone.rrsets, key=lambda key: (key != (zone.name, SOA), names.labels_of(key[0])[::-1], key[1]))
-    head = [f"; {names.to_text(zone.name)} serial {zone.serial}", f"$ORIGIN {names.to_text(zone.name)}"]
-    head += [f"; not shown: {text}" for text in zone.unread]
-    return "\n".join(head + [line for key in order for line in rrset_lines(zone.rrsets[key], zone.name)])
 
 
 def zone_json(zone: Zone) -> dict[str, Any]:

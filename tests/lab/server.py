@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 PROGRAMS = (
     "named", "rndc", "nsupdate", "named-checkzone", "knotd", "knotc", "kdig", "kzonecheck", "nsd", "nsd-control",
-    "pdns_server", "sqlite3", "unbound", "unbound-control", "ip", "setpriv",
+    "pdns_server", "sqlite3", "unbound", "unbound-control", "ip", "setpriv", "kamailio", "baresip", "sipp", "sshd",
+    "ssh-keygen",
 )  # fmt: skip
 
 

@@ -1,0 +1,1 @@
+"""A realm change as a plan of tasks, carried out over days: resumable, gated, reversible."""
