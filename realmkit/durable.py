@@ -7,7 +7,7 @@ import fcntl
 import os
 from typing import TYPE_CHECKING
 
-from realmkit.errors import StateError
+from realmkit.errors import LockedError, StateError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -78,7 +78,7 @@ def locked(path: Path) -> Iterator[None]:
     """Hold an exclusive lock on `path` for as long as the block runs; the kernel drops it when we die.
 
     Raises:
-        StateError: another process holds it, or the file can't be made.
+        LockedError: another process holds it. StateError: the file can't be made.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -89,7 +89,7 @@ def locked(path: Path) -> Iterator[None]:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            raise StateError(
+            raise LockedError(
                 f"another realmkit is changing this project ({path} is locked)", hint="wait until it has finished"
             ) from error
         yield

@@ -49,6 +49,10 @@ class StateError(RealmkitError):
     """A file of realmkit's own state (ledger, run, plan) is damaged or can't be written."""
 
 
+class LockedError(StateError):
+    """Another realmkit is at it. Nothing was changed."""
+
+
 class ProviderError(RealmkitError):
     """Somebody else's service failed: a DNS provider, the platform, the host that phones fetch from.
 

@@ -214,9 +214,11 @@ def rollback(app: App, name: str, *, who: str, why: str, yes: bool) -> int:
 
 
 def _ticked(app: App, name: str, order: Order) -> int:
-    """One migration's turn; what goes wrong with it keeps no other waiting."""
+    """One migration's turn; what goes wrong with it keeps no other waiting, and who runs it already needs no help."""
     try:
         return _carried(app, name, order, cron=True)
+    except errors.LockedError:
+        return errors.WAITING
     except errors.RealmkitError as error:
         click.echo(f"{name}: {error.message}", err=True)
         return error.exit_code

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, Self
 import msgspec
 
 from realmkit import durable
-from realmkit.errors import InputError, StateError
+from realmkit.errors import InputError, LockedError, StateError
 from realmkit.migrate.events import Event, What
 
 if TYPE_CHECKING:
@@ -117,15 +117,15 @@ class Journal:
         """Be the only one who runs a migration; the kernel drops the lock when we die.
 
         Raises:
-            StateError: another realmkit runs it.
+            LockedError: another realmkit runs it.
         """
         assert self._path is not None  # noqa: S101 - a rehearsal has no second runner
         with ExitStack() as stack:
             try:
                 stack.enter_context(durable.locked(self._path.with_name(f"migration-{migration}.lock")))
-            except StateError as error:
+            except LockedError as error:
                 hint = "stop it with Ctrl-C, which is safe at any moment, or wait until it has finished"
-                raise StateError(f"another realmkit is at work on {migration}: {error.message}", hint=hint) from error
+                raise LockedError(f"another realmkit is at work on {migration}: {error.message}", hint=hint) from error
             yield
 
     def _prepare(self) -> None:

@@ -6,12 +6,12 @@ import random
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
-from tempfile import mkdtemp
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -36,8 +36,11 @@ both = pytest.mark.parametrize(("book", "generation"), COMBINATIONS, ids=lambda 
 HASTE = Behaviour(boot=0.5, reload=0.1, events=("check-sync", "resync"))
 
 
-def fresh() -> Path:
-    return Path(mkdtemp(prefix="realmkit-test.")) / "project"
+@contextmanager
+def staged(generation: Generation) -> Iterator[Move]:
+    """A platform in a directory of its own; there are many in one test."""
+    with TemporaryDirectory(prefix="realmkit-test.") as place, a_move(Path(place) / "project", generation) as move:
+        yield move
 
 
 def survive(move: Move, act: Callable[[], Decision], pause: float) -> tuple[Decision, int]:
@@ -63,7 +66,7 @@ def ending(move: Move) -> dict[str, Any]:
 @cache
 def undisturbed(book: str, generation: Generation) -> tuple[dict[str, Any], list[str]]:
     """The end of a move to which nothing happens, and its moments."""
-    with a_move(fresh(), generation) as move:
+    with staged(generation) as move:
         move.plan(playbook=book)
         with Reaper(lambda _: False).at_work() as reaper:
             assert move.run().why == "moved"
@@ -94,7 +97,7 @@ def test_an_undisturbed_move_ends_as_it_should(book: str, generation: Generation
 def test_death_at_every_single_moment(book: str, generation: Generation, pause: float) -> None:
     """Before and after each line of the journal and after each effect, all in one move; and so on the way back."""
     end, moments = undisturbed(book, generation)
-    with a_move(fresh(), generation) as move:
+    with staged(generation) as move:
         before = move.world()
         move.plan(playbook=book)
         with Reaper(lambda _: True).at_work():
@@ -120,7 +123,7 @@ def sample(book: str, generation: Generation, count: int) -> list[int]:
 def test_one_death_and_the_rest_by_another_process(book: str, generation: Generation) -> None:
     end, _ = undisturbed(book, generation)
     for moment in sample(book, generation, 4):
-        with a_move(fresh(), generation) as move:
+        with staged(generation) as move:
             move.plan(playbook=book)
             with Reaper(moment.__eq__).at_work() as reaper:
                 decision, deaths = survive(move, move.run, 3.0)
@@ -134,7 +137,7 @@ def test_turned_back_at_any_moment_everything_is_as_before(book: str, generation
     _, moments = undisturbed(book, generation)
     first = next(place for place, moment in enumerate(moments) if moment.startswith("after Began lower-ttl"))
     for moment in sorted({first, *(one for one in sample(book, generation, 6) if one > first)}):
-        with a_move(fresh(), generation) as move:
+        with staged(generation) as move:
             before = move.world()
             move.plan(playbook=book)
             with Reaper(moment.__eq__).at_work(), pytest.raises(Death) as died:

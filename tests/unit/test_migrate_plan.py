@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from realmkit import cli
 from realmkit.errors import InputError, RealmkitError, RefusedError, StateError
 from realmkit.migrate import carry, operations
 from realmkit.migrate.journal import Journal
@@ -422,3 +424,15 @@ def test_carry_refuses_what_it_does_not_know_and_what_somebody_else_carries(move
         carry.carry(move.desk(), "beta", carry.Order("Jane"))
     with journal.only_runner("acme"), pytest.raises(StateError, match="another realmkit is at work on acme"):
         carry.carry(move.desk(), "acme", carry.Order("Jane"))
+
+
+def test_tick_keeps_quiet_about_a_move_that_somebody_runs(move: Move) -> None:
+    """Cron comes every few minutes, also while `migrate run` is at it."""
+    plan = planned(move)
+    directory = move.desk().project.state_dir
+    with Journal.of(directory) as journal:
+        operations.keep_plan(journal, plan)
+        operations.approve(journal, "acme", "Jane", None, plan.made)
+        with journal.only_runner("acme"):
+            told = CliRunner().invoke(cli.root, ["-C", str(move.directory), "migrate", "tick"], standalone_mode=False)
+    assert (told.output, told.return_value) == ("", 75)
