@@ -14,12 +14,13 @@ from realmkit.dns import names
 from realmkit.dns.desk import Desk
 from realmkit.migrate import operations
 from realmkit.migrate.journal import Journal
-from realmkit.phones.model import Line, Password
+from realmkit.phones.model import Line
 from realmkit.sandbox.cluster import Cluster, Generation
 from realmkit.sandbox.crossbar import CrossbarServer
 from realmkit.sandbox.nameserver import NameServer
 from realmkit.sandbox.phone import Behaviour
 from realmkit.sandbox.virtual import VirtualClock, VirtualFleet
+from realmkit.secrets import Password
 
 if TYPE_CHECKING:
     from pathlib import Path

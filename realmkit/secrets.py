@@ -68,6 +68,15 @@ class Secret:
         return value
 
 
+class Password(str):
+    """A string that shows itself only where it is used on purpose, never in a repr."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "Password('***')"
+
+
 def _from_file(path: Path, reference: str) -> str:
     try:
         return path.read_text(encoding="utf-8").strip()

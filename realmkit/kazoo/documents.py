@@ -16,6 +16,7 @@ from typing import Any, ClassVar, Final, Self
 from msgspec import Struct
 
 from realmkit.kazoo.values import NOTHING, canonical, freeze, is_true, mapping, text, thaw, whole
+from realmkit.secrets import Password
 
 GREGORIAN_EPOCH: Final = 62_167_219_200  # seconds from year 0, Kazoo's epoch, to 1970
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -30,15 +31,6 @@ def to_gregorian(instant: datetime) -> int:
 def from_gregorian(seconds: int) -> datetime:
     """The instant, aware, in UTC, of Gregorian seconds."""
     return _EPOCH + timedelta(seconds=seconds - GREGORIAN_EPOCH)
-
-
-class Password(str):
-    """A string that shows itself only where it is used on purpose, never in a repr."""
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return "Password('***')"
 
 
 class Document(Struct, frozen=True, eq=False):

@@ -48,7 +48,7 @@ class Configs:
             raise InputError(f"{phone.name}: its model or its MAC address is not known")
         settings = _settings(self._settings)
         line = model.Line(
-            username=device.username, auth_id=device.username, password=model.Password(device.password), realm=realm,
+            username=device.username, auth_id=device.username, password=device.password, realm=realm,
             display_name=device.name, expires=settings.expires, transport=settings.transport,
         )  # fmt: skip
         return self._renderer.render(model.Phone(

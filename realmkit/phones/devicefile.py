@@ -10,7 +10,8 @@ from msgspec import Struct, field
 
 from realmkit.errors import InputError
 from realmkit.phones import catalog
-from realmkit.phones.model import Line, Password, Phone, Transport, mac_of
+from realmkit.phones.model import Line, Phone, Transport, mac_of
+from realmkit.secrets import Password
 from realmkit.yamlfile import load
 
 if TYPE_CHECKING:

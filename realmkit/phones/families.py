@@ -13,7 +13,8 @@ import msgspec
 
 from realmkit.errors import InputError
 from realmkit.phones.formats import ADDRESS, MalformedError, Pair
-from realmkit.phones.model import DEFAULT_PORTS, Line, Password, Phone, Transport
+from realmkit.phones.model import DEFAULT_PORTS, Line, Phone, Transport
+from realmkit.secrets import Password
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

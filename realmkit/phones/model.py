@@ -9,21 +9,13 @@ import msgspec
 from msgspec import Struct
 
 from realmkit.errors import InputError
+from realmkit.secrets import Password
 
 Transport = Literal["dns", "udp", "tcp", "tls"]
 TRANSPORTS: Final[tuple[Transport, ...]] = ("dns", "udp", "tcp", "tls")
 DEFAULT_PORTS: Final[dict[str, int]] = {"dns": 0, "udp": 5060, "tcp": 5060, "tls": 5061}
 
 _MAC = re.compile(r"[0-9a-f]{12}\Z")
-
-
-class Password(str):
-    """A password that shows itself nowhere by accident: its repr is a mask, its text is the password."""
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return "'********'"
 
 
 class Line(Struct, frozen=True, omit_defaults=True):

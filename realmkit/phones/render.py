@@ -18,7 +18,8 @@ from realmkit.errors import InputError
 from realmkit.phones.catalog import shipped
 from realmkit.phones.families import Family, common_refusals, family_at
 from realmkit.phones.formats import Format, MalformedError, Pair, UncarriableError, check, format_named
-from realmkit.phones.model import File, Line, Password, Phone
+from realmkit.phones.model import File, Line, Phone
+from realmkit.secrets import Password
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import socket
 import threading
 from contextlib import suppress
@@ -17,6 +16,7 @@ import httpx2
 
 from realmkit.errors import InputError
 from realmkit.sandbox.faults import ConnectionCutError
+from realmkit.sandbox.loop import check_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,7 +42,7 @@ class CrossbarServer:
     """
 
     def __init__(self, cluster: Cluster, address: str = "127.0.0.1", port: int = 0) -> None:
-        _check_loopback(address)
+        check_loopback(address, "Crossbar listens on", ipv6=True)
         try:
             self._server = _Server(cluster, address, port)
         except OSError as error:
@@ -188,12 +188,3 @@ class _Broken(httpx2.SyncByteStream):
 def in_process(cluster: Cluster) -> httpx2.BaseTransport:
     """A transport for httpx2 clients that asks this cluster directly; any host will do, the path begins with `/v2`."""
     return _InProcess(cluster)
-
-
-def _check_loopback(address: str) -> None:
-    try:
-        loopback = ipaddress.ip_address(address).is_loopback
-    except ValueError:
-        loopback = False
-    if not loopback:
-        raise InputError(f"the sandbox's Crossbar listens on loopback only, not on {address!r}")

@@ -154,11 +154,12 @@ class Loop:
         self._selector.close()
 
 
-def check_loopback(address: str) -> None:
-    """Raises InputError unless it is an IPv4 loopback address."""
+def check_loopback(address: str, who: str = "SIP speaks on IPv4", *, ipv6: bool = False) -> None:
+    """Raises InputError, in which `who` is named, unless it is a loopback address, of IPv4 where not said otherwise."""
     try:
-        loopback = ipaddress.IPv4Address(address).is_loopback
+        found = ipaddress.ip_address(address)
+        loopback = found.is_loopback and (ipv6 or found.version == 4)
     except ValueError:
         loopback = False
     if not loopback:
-        raise InputError(f"the sandbox's SIP speaks on IPv4 loopback only, not on {address!r}")
+        raise InputError(f"the sandbox's {who} loopback only, not on {address!r}")

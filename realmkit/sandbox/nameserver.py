@@ -7,7 +7,6 @@ It serves zones held in memory or read from files, over UDP and TCP, in a thread
 
 from __future__ import annotations
 
-import ipaddress
 import selectors
 import socket
 import threading
@@ -22,6 +21,7 @@ from realmkit.dns.answer import ZoneIndex
 from realmkit.dns.exchange import Server
 from realmkit.dns.zoneentries import Source
 from realmkit.errors import InputError, RealmkitError
+from realmkit.sandbox.loop import check_loopback
 from realmkit.sandbox.responder import refuse, respond
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ class NameServer:
     """
 
     def __init__(self, zones: Iterable[Zone | ZoneFile], *, address: str = "127.0.0.1", port: int = 0) -> None:
-        _check_loopback(address)
+        check_loopback(address, "name server listens on", ipv6=True)
         self.fault = Fault.NONE
         self.problems: dict[Name, str] = {}
         self._held = {held.apex: held for held in map(_Held, zones)}
@@ -251,15 +251,6 @@ class _Connection:
         with suppress(BlockingIOError):
             while self._out:
                 del self._out[: self.socket.send(self._out)]
-
-
-def _check_loopback(address: str) -> None:
-    try:
-        loopback = ipaddress.ip_address(address).is_loopback
-    except ValueError:
-        loopback = False
-    if not loopback:
-        raise InputError(f"the sandbox's name server listens on loopback only, not on {address!r}")
 
 
 def _listen(address: str, port: int) -> tuple[socket.socket, socket.socket]:

@@ -25,6 +25,7 @@ from realmkit.sandbox.nameserver import NameServer, ZoneFile
 from realmkit.sandbox.phone import Behaviour, Sync
 from realmkit.sandbox.sipserver import SipServer
 from realmkit.sandbox.webserver import WebServer
+from realmkit.secrets import Password
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -157,7 +158,7 @@ class Platform:
             "sip": {"username": user, "password": password, "expire_seconds": EXPIRES},
             "provision": {"endpoint_brand": kind.vendor, "endpoint_model": kind.name.partition("/")[2]},
         })  # fmt: skip
-        line = model.Line(user, user, model.Password(password), realm, f"{name} {number}", EXPIRES)
+        line = model.Line(user, user, Password(password), realm, f"{name} {number}", EXPIRES)
         files = self._renderer.render(model.Phone(mac, kind, f"{name} {number}", (line,), retry=2))
         for file in files:
             (self.published / file.name).write_bytes(file.content)

@@ -38,7 +38,6 @@ from realmkit.migrate.runner import Report, Runner
 from realmkit.migrate.timetable import minutes
 from realmkit.phones import readback
 from realmkit.phones.model import Line as SipLine
-from realmkit.phones.model import Password
 from realmkit.phones.publish import KeepingPublisher
 from realmkit.sandbox.cluster import Cluster, Generation
 from realmkit.sandbox.crossbar import in_process
@@ -46,6 +45,7 @@ from realmkit.sandbox.nameserver import NameServer, ZoneFile
 from realmkit.sandbox.phone import Behaviour, Sync
 from realmkit.sandbox.shelf import Shelf
 from realmkit.sandbox.virtual import VirtualClock, VirtualFleet
+from realmkit.secrets import Password
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -8,8 +8,9 @@ from typing import Any
 
 from realmkit.phones import catalog
 from realmkit.phones.catalog import Catalog
-from realmkit.phones.model import Line, Password, Phone, Transport
+from realmkit.phones.model import Line, Phone, Transport
 from realmkit.phones.render import Renderer
+from realmkit.secrets import Password
 
 MODELS = ("yealink/t54w", "grandstream/grp2614", "baresip/baresip")
 MAC = "805ec0123456"

@@ -31,7 +31,7 @@ from realmkit.migrate.plan import Plan
 from realmkit.migrate.runner import Report, Runner, quiet
 from realmkit.migrate.state import State
 from realmkit.phones import readback
-from realmkit.phones.model import Line, Password
+from realmkit.phones.model import Line
 from realmkit.phones.publish import open_publisher
 from realmkit.phones.render import Renderer
 from realmkit.sandbox.cluster import Cluster, Generation
@@ -39,6 +39,7 @@ from realmkit.sandbox.crossbar import in_process
 from realmkit.sandbox.nameserver import NameServer
 from realmkit.sandbox.phone import Behaviour, SimPhone, Sync
 from realmkit.sandbox.virtual import VirtualClock, VirtualFleet
+from realmkit.secrets import Password
 
 OLD, NEW = "acme-old.voice.example.com", "acme.voice.example.com"
 ZONE = names.absolute("voice.example.com")

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from realmkit.errors import InputError
-from realmkit.phones.model import Line, Password
+from realmkit.phones.model import Line
 from realmkit.sandbox.location import Target
+from realmkit.secrets import Password
 
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 EDGE = Target("127.0.0.20", 5070)

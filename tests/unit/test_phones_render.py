@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from realmkit.errors import InputError
 from realmkit.phones import catalog, readback
 from realmkit.phones.formats import FORMATS, MalformedError, UncarriableError
-from realmkit.phones.model import File, Line, Password, Phone, Transport
+from realmkit.phones.model import File, Line, Phone, Transport
 from realmkit.phones.render import Renderer, RenderError, carried, masked
+from realmkit.secrets import Password
 from tests.unit.deskphones import MAC, MODELS, known, make_line, make_phone, renderer, sample, write_tree
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "phones"

@@ -19,7 +19,7 @@ from realmkit.clock import SystemClock
 from realmkit.config import open_project
 from realmkit.migrate.configs import Configs
 from realmkit.phones import readback
-from realmkit.phones.model import Line, Password, Phone
+from realmkit.phones.model import Line, Phone
 from realmkit.phones.render import Renderer
 from realmkit.sandbox.cluster import Cluster, Generation
 from realmkit.sandbox.crossbar import CrossbarServer
@@ -28,6 +28,7 @@ from realmkit.sandbox.handset import Seen
 from realmkit.sandbox.kamailio import KamailioRegistrar
 from realmkit.sandbox.phone import What
 from realmkit.sandbox.webserver import WebServer
+from realmkit.secrets import Password
 from tests.lab import topology
 from tests.lab.move.cast import TAME, Kind, Member
 from tests.lab.move.hands import Hands, replace
