@@ -16,6 +16,7 @@ What was seen on pdns_server 4.7.3 (Debian 12) on 2026-11-22, and what follows f
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import cache
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Annotated, ClassVar, Final, NamedTuple
@@ -195,6 +196,7 @@ def _reading(zone: Name, answer: ApiZone) -> _Reading:
     owners: dict[Key, str] = {}
     extras: dict[Key, ApiRRset] = {}
     unread: list[str] = []
+    hidden: dict[Key, str] = {}
     opaque = 0
     for item in answer.rrsets:
         try:
@@ -202,6 +204,7 @@ def _reading(zone: Name, answer: ApiZone) -> _Reading:
             live = frozenset([wire(key[1], one.content) for one in item.records if not one.disabled])
         except InputError as error:
             unread.append(f"{item.name} {item.type}: {_NOT_DNS.get(item.type, error.message)}")
+            hidden.update(_computed(item))
             opaque += _digest(msgspec.json.encode((item.name, item.type, item.ttl, item.records)))
             continue
         if live:
@@ -213,8 +216,18 @@ def _reading(zone: Name, answer: ApiZone) -> _Reading:
         if disabled := item.disabled():
             unread.append(f"{item.name} {item.type}: {len(disabled)} disabled, so not served")
     token = _token(rrsets.values(), {key: extra.disabled() for key, extra in extras.items()}, opaque)
-    read = Zone(zone, rrsets, token, answer.served_serial, owners, unread=tuple(unread))
+    read = Zone(zone, rrsets, token, answer.served_serial, owners, unread=tuple(unread), opaque=hidden)
     return _Reading(read, answer.is_copy, extras, opaque)
+
+
+def _computed(item: ApiRRset) -> Iterator[tuple[Key, str]]:
+    """The RRsets that PowerDNS makes up from an ALIAS or a LUA record (its manual, "ALIAS records", "Lua Records")."""
+    if item.type not in _NOT_DNS:
+        return
+    kinds = ["A", "AAAA"] if item.type == "ALIAS" else [one.content.split(" ", 1)[0] for one in item.records]
+    for kind in kinds:
+        with suppress(InputError):
+            yield (names.from_text(item.name), records.type_from_text(kind)), f"{item.type}, {_NOT_DNS[item.type]}"
 
 
 def _key(item: ApiRRset, zone: Name) -> Key:

@@ -7,13 +7,13 @@ seen on pdns_server 4.7.3 on 2026-11-22.
 from __future__ import annotations
 
 from contextlib import contextmanager
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, urlsplit
 
 import msgspec
 from msgspec import Struct
 
+from realmkit import retryafter
 from realmkit.dns import names
 from realmkit.errors import (
     AuthError,
@@ -194,7 +194,8 @@ class Api:
                 hint="`pdnsutil list-all-zones` shows its zones; server_id is nearly always localhost",
             )
         if status == 429:
-            return RateLimitedError(f"{self._where} answered {text}", retry_after=self._retry_after(response))
+            wait = retryafter.seconds(response.headers.get("Retry-After", ""), self._clock.now())
+            return RateLimitedError(f"{self._where} answered {text}", retry_after=wait)
         if status >= 500:
             return UnreachableError(f"{self._zone}: {self._where} failed: {text}")
         if status >= 400:
@@ -210,17 +211,6 @@ class Api:
             reason = response.reason_phrase
         reason = "".join(char if char.isprintable() else " " for char in reason[:500])
         return f"{response.status_code} {reason}".replace(self._key, "(the key)").rstrip()
-
-    def _retry_after(self, response: httpx2.Response) -> float | None:
-        """Seconds, from a number or a date (RFC 9110 section 10.2.3)."""
-        value = response.headers.get("Retry-After", "")
-        if value.isascii() and value.isdecimal():
-            return float(value)
-        try:
-            then = parsedate_to_datetime(value)
-        except ValueError:
-            return None
-        return max(0.0, (then - self._clock.now()).total_seconds()) if then.tzinfo else None
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from msgspec import Struct, field
 from realmkit.dns import batch, names
 from realmkit.dns.names import Name
 from realmkit.dns.plan import Change, ZonePlan
-from realmkit.dns.provider import Receipt
+from realmkit.dns.provider import Receipt, limits_of
 from realmkit.dns.records import listing
 from realmkit.errors import (
     ConflictError,
@@ -143,7 +143,8 @@ class ZoneApplier:
         result.already.extend(progress.done)
         self._tick(len(progress.done))
         token = live.token
-        pending = list(batch.batches(progress.todo, self._provider.capabilities, self._provider.weigh))
+        limits = limits_of(self._provider, plan.zone)
+        pending = list(batch.batches(progress.todo, limits, self._provider.weigh))
         for number, changes in enumerate(pending, start=1):
             try:
                 self._log("batch", result, number=number, of=len(pending), changes=len(changes))

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from realmkit.dns.findings import Finding
     from realmkit.dns.names import Name
-    from realmkit.dns.plan import ZonePlan
+    from realmkit.dns.plan import Change, ZonePlan
     from realmkit.dns.provider import Capabilities
     from realmkit.dns.records import Zone
 
@@ -128,6 +128,9 @@ def ours(live: Zone, owned: AbstractSet[Key], owner: str) -> frozenset[Key]:
 
 def _foreign(plan: ZonePlan, live: Zone, owned: AbstractSet[Key], owner: str) -> Iterator[Hold]:
     for change in plan.changes:
+        if what := _hidden(change, live):
+            mend = "take it away by hand where it was made, or leave this name alone"
+            yield Hold("foreign", key_to_text(change.key), f"there is something else: {what}", mend)
         if change.before is None or is_ours(change.key, live, owned, owner):
             continue
         subject = key_to_text(change.key)
@@ -137,6 +140,13 @@ def _foreign(plan: ZonePlan, live: Zone, owned: AbstractSet[Key], owner: str) ->
         else:
             mend = f"realmkit dns adopt {names.to_text(group_of(change.key[0]))}  (after a look at what it is for)"
             yield Hold("foreign", subject, "exists and was not made by realmkit", mend)
+
+
+def _hidden(change: Change, live: Zone) -> str | None:
+    """What stands in the way of a change though it is no RRset: at the same type, or an alias at the same name."""
+    name, kind = change.key
+    in_the_way = (kind, rr.CNAME) if change.after is not None else (kind,)
+    return next((live.opaque[name, one] for one in in_the_way if (name, one) in live.opaque), None)
 
 
 def _apex(plan: ZonePlan) -> Iterator[Hold]:

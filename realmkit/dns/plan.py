@@ -120,7 +120,7 @@ def apply_to(zone: Zone, changes: Iterable[Change]) -> Zone:
             rrsets.pop(change.key, None)
         else:
             rrsets[change.key] = change.after
-    return Zone(zone.name, rrsets, owners=zone.owners, mixed=frozenset(mixed), unread=zone.unread)
+    return Zone(zone.name, rrsets, owners=zone.owners, mixed=frozenset(mixed), unread=zone.unread, opaque=zone.opaque)
 
 
 def group_of(name: Name) -> Name:

@@ -2,7 +2,7 @@
 
 A provider is an adapter between realmkit's records and one kind of backend. It reads a zone, writes one batch of
 changes, and says when that batch is in force. Deciding, ordering, batching, retrying and verifying are the core's;
-a provider never diffs, prints, sleeps or decides.
+a provider never diffs, prints or decides, and waits only to keep the backend's pace (`realmkit.dns.pacing`).
 
 To make one: write a class with this module's `Provider` shape, give it a `Settings` struct, and register it under
 the entry-point group `realmkit.providers`, with its extra in brackets if it needs one::
@@ -10,12 +10,16 @@ the entry-point group `realmkit.providers`, with its extra in brackets if it nee
     [project.entry-points."realmkit.providers"]
     example = "realmkit_example:Example [example]"
 
+Beside the module stands a file of its name, `example.toml`: what the provider is, which rights its credentials need,
+its limits with their sources, and an example (`realmkit.dns.about` describes it). Documentation, `realmkit providers`
+and the capability matrix are made from it.
+
 `tests/contract/` runs against every provider that is installed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar, Literal, NamedTuple, Protocol, runtime_checkable
 
@@ -28,8 +32,8 @@ from realmkit.dns.records import Key, Type, Zone
 from realmkit.secrets import Secret
 
 __all__ = [
-    "Capabilities", "Change", "Clock", "Context", "Key", "KnowsServers", "Name", "Notes", "Provider",
-    "Receipt", "Secret", "Settings", "Weight", "Zone",
+    "Capabilities", "Change", "Clock", "Context", "Key", "KnowsLimits", "KnowsServers", "MakesZones", "Name", "Notes",
+    "Protects", "Provider", "Receipt", "Secret", "Settings", "Weight", "Zone", "limits_of",
 ]  # fmt: skip
 
 
@@ -43,7 +47,8 @@ class Capabilities(Struct, frozen=True):
     Attributes:
         atomic: a batch takes effect as a whole or not at all.
         cas: what `apply` compares before it writes. `zone`: the whole zone is as the token says. `rrset`: each
-            changed RRset is as its `before`. `none`: nothing; the core reads again just before.
+            changed RRset is as its `before`. `none`: nothing that the backend itself would hold to; a provider of
+            that kind reads again just before, and what happens in between is found by verification.
         max_changes: elements in one batch (see `Provider.weigh`), None for no limit.
         max_bytes: bytes in one batch (see `Provider.weigh`), None for no limit.
         min_ttl: the lowest TTL that is taken, in seconds.
@@ -51,6 +56,7 @@ class Capabilities(Struct, frozen=True):
         notes: the backend keeps a word of ours with each RRset, so ownership is visible there too (`Notes`).
         local: reading a zone is work of this process, not waiting for another; several at once gain nothing.
         settles: `settled` has meaning: after `apply`, servers follow in their own time and the API knows when.
+        serials: the SOA is among the records, and its serial moves with each batch.
     """
 
     atomic: bool
@@ -62,6 +68,8 @@ class Capabilities(Struct, frozen=True):
     notes: bool = False
     settles: bool = False
     local: bool = False
+
+    serials: bool = True
 
 
 class Weight(NamedTuple):
@@ -169,3 +177,50 @@ class KnowsServers(Protocol):
     def nameservers(self, zone: Name) -> Sequence[str]:
         """Host names or `address:port` of the zone's authoritative servers."""
         ...
+
+
+@runtime_checkable
+class KnowsLimits(Protocol):
+    """A provider whose limits depend on the zone (its plan) or on its settings, not on its class alone."""
+
+    def limits(self, zone: Name) -> Capabilities:
+        """What holds for this zone; `capabilities` says what holds at least. May ask the backend, once for a zone.
+
+        Raises as `Provider.snapshot` does.
+        """
+        ...
+
+
+@runtime_checkable
+class MakesZones(Protocol):
+    """A provider that can create a zone where there is none."""
+
+    def create_zone(self, zone: Name) -> None:
+        """Create an empty zone: SOA and NS as the backend makes them.
+
+        Raises:
+            RejectedError: there is one already, or the backend refuses. OutcomeUnknownError: no answer came.
+        """
+        ...
+
+
+@runtime_checkable
+class Protects(Protocol):
+    """A provider whose backend can lock RRsets, so that nobody changes them until they are released."""
+
+    def protected(self, zone: Name) -> frozenset[Key]:
+        """The RRsets that are locked."""
+        ...
+
+    def protect(self, zone: Name, keys: Collection[Key]) -> None:
+        """Lock RRsets; those that are locked stay so. Raises RejectedError where the backend or its SDK can't."""
+        ...
+
+    def release(self, zone: Name, keys: Collection[Key]) -> None:
+        """Unlock RRsets; those that are not locked stay so."""
+        ...
+
+
+def limits_of(provider: Provider, zone: Name) -> Capabilities:
+    """What a provider can do in a zone."""
+    return provider.limits(zone) if isinstance(provider, KnowsLimits) else provider.capabilities

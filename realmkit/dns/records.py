@@ -66,6 +66,8 @@ class Zone(Struct, frozen=True):
         owners: who the provider's own notes say each RRset belongs to.
         mixed: sets whose records had differing TTLs (RFC 2181 section 5.2 forbids it); `ttl` is the lowest.
         unread: what the provider could not read, in words; a plan over it would be blind there.
+        opaque: sets that are there and can't be said as records (an alias that the backend expands when it answers, a
+            proxied address, weighted answers), with what they are. Nothing is ever written over them.
     """
 
     name: Name
@@ -75,6 +77,7 @@ class Zone(Struct, frozen=True):
     owners: Mapping[Key, str] = field(default_factory=dict)
     mixed: frozenset[Key] = frozenset()
     unread: tuple[str, ...] = ()
+    opaque: Mapping[Key, str] = field(default_factory=dict)
 
 
 def zone_of(name: Name, rrsets: Iterable[RRset], **more: object) -> Zone:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from importlib.metadata import EntryPoint, entry_points
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, cast
 
 from realmkit.config import Project, decode
+from realmkit.dns.about import about
 from realmkit.dns.provider import Context, Provider
 from realmkit.errors import InputError, MissingExtraError
 
@@ -28,16 +30,22 @@ def load(point: EntryPoint) -> type[Provider]:
     Raises:
         MissingExtraError: a package that it needs is not installed.
     """
+    described = about(point)
+    for module in described.requires if described else ():
+        if find_spec(module) is None:  # providers import their SDK when they use it: looking costs nothing
+            raise _missing(point, module)
     try:
         return cast("type[Provider]", point.load())
     except ImportError as error:
-        missing = error.name or str(error)
-        package = point.dist.name if point.dist else point.module
-        wanted = f"'{package}[{','.join(point.extras)}]'" if point.extras else missing.partition(".")[0]
-        raise MissingExtraError(
-            f"the provider {point.name!r} needs {missing}, which is not installed",
-            hint=f"pip install {wanted}",
-        ) from error
+        raise _missing(point, error.name or str(error)) from error
+
+
+def _missing(point: EntryPoint, module: str) -> MissingExtraError:
+    package = point.dist.name if point.dist else point.module
+    wanted = f"'{package}[{','.join(point.extras)}]'" if point.extras else module.partition(".")[0]
+    return MissingExtraError(
+        f"the provider {point.name!r} needs {module}, which is not installed", hint=f"pip install {wanted}"
+    )
 
 
 def build(project: Project, name: str, clock: Clock) -> Provider:

@@ -18,6 +18,7 @@ from realmkit.dns.lint import lint, world_of
 from realmkit.dns.names import Name
 from realmkit.dns.plan import Plan, ZonePlan, group_of
 from realmkit.dns.planfile import Basis, PlanFile
+from realmkit.dns.provider import limits_of
 from realmkit.dns.records import Key, RRset, Zone, listing
 from realmkit.dns.runs import Run
 from realmkit.dns.verify import Report
@@ -150,7 +151,7 @@ def review(
     findings = lint(world, scope, touched)
     holds = guard.blast_radius(whole.zones, desk.project.config.policy.guards.blast_radius)
     for position, one in enumerate(whole.zones):
-        zone, can = live[one.zone], desk.provider(one.zone).capabilities
+        zone, can = live[one.zone], limits_of(desk.provider(one.zone), one.zone)
         judged = findings if position == 0 else []
         holds.extend(guard.holds(one, zone, desk.ledger(one.zone).owned(), desk.owner, can, judged))
     return findings, guard.remaining(holds, allow)

@@ -10,13 +10,13 @@ import json
 import random
 import re
 from collections.abc import Mapping
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import quote
 
 import msgspec
 from msgspec import Struct
 
+from realmkit import retryafter
 from realmkit.errors import AuthError, InputError, OutcomeUnknownError, ProviderError, UnreachableError
 from realmkit.kazoo.access import base_url, checked_key, cleaner
 from realmkit.kazoo.errors import PASSING, IncompleteError, StaleTokenError, refusal
@@ -320,26 +320,14 @@ class Connection:
             raise lost(f"{what}: HTTP {code}, no answer from Crossbar behind the proxy")
         if 300 <= code < 400:
             raise ProviderError(f"{what}: {self.base} sends us elsewhere (HTTP {code})", hint=_WRONG_URL)
-        raise refusal(
-            code, body or {}, what, self._retry_after(answer), cleaner(envelope, self._key, self._token or "")
-        )
+        wait = retryafter.seconds(answer.headers.get("Retry-After", ""), self._clock.now())
+        raise refusal(code, body or {}, what, wait, cleaner(envelope, self._key, self._token or ""))
 
     def _learn(self, body: Mapping[str, Any]) -> None:
         tokens = body.get("tokens")
         remaining = tokens.get("remaining") if isinstance(tokens, Mapping) else None
         if isinstance(remaining, int | float) and not isinstance(remaining, bool):
             self._pacer.learned(float(remaining))
-
-    def _retry_after(self, answer: httpx2.Response) -> float | None:
-        """Seconds, from a number or a date (RFC 9110 section 10.2.3)."""
-        value = answer.headers.get("Retry-After", "").strip()
-        if value.isascii() and value.isdecimal():
-            return float(value)
-        try:
-            then = parsedate_to_datetime(value)
-        except ValueError:
-            return None
-        return max(0.0, (then - self._clock.now()).total_seconds()) if then.tzinfo else None
 
 
 def _decoded(content: bytes) -> Mapping[str, Any] | None:

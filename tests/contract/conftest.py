@@ -48,7 +48,7 @@ def harnesses(config: pytest.Config) -> list[type[Harness]]:
 def can(harness: type[Harness], word: str) -> bool:
     """Whether a backend has a feature, or its provider a capability."""
     able = harness.provider.capabilities
-    return {"atomic": able.atomic, "cas": able.cas != "none", "zone-cas": able.cas == "zone", "notes": able.notes,
+    return {"atomic": able.atomic, "zone-cas": able.cas == "zone", "notes": able.notes,
             "max_bytes": able.max_bytes is not None, "hard_limit": harness.hard_limit is not None,
             }.get(word, word in harness.features)  # fmt: skip
 
@@ -59,14 +59,18 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     needed = [word for mark in metafunc.definition.iter_markers("needs") for word in mark.args]
     able = [one for one in harnesses(metafunc.config) if all(can(one, word) for word in needed)]
     marks = {one: [pytest.mark.lab] if one.lab else [] for one in able}
-    if "case" not in metafunc.fixturenames:
-        metafunc.parametrize(
-            "harness", [pytest.param(one, marks=marks[one], id=one.name) for one in able], indirect=True
-        )
+    second = next((word for word in ("case", "plight") if word in metafunc.fixturenames), None)
+    if second is None:
+        params = [pytest.param(one, marks=marks[one], id=one.name) for one in able]
+        metafunc.parametrize("harness", params, indirect=True)
         return
-    played = [(one, case) for one in able for case in CASES if case.id not in one.cannot]
-    params = [pytest.param(one, case, marks=marks[one], id=f"{one.name}-{case.id}") for one, case in played]
-    metafunc.parametrize(("harness", "case"), params, indirect=["harness"])
+    played: list[tuple[type[Harness], object, str]]
+    if second == "case":
+        played = [(one, case, case.id) for one in able for case in CASES if case.id not in one.cannot]
+    else:
+        played = [(one, plight, plight) for one in able for plight in one.plights if plight in metafunc.module.REFUSED]
+    pairs = [pytest.param(one, it, marks=marks[one], id=f"{one.name}-{word}") for one, it, word in played]
+    metafunc.parametrize(("harness", second), pairs, indirect=["harness"])
 
 
 @pytest.fixture

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from realmkit.clock import SystemClock
 from realmkit.dns import names
+from realmkit.dns import records as rr
 from realmkit.dns.provider import Context, Secret
+from realmkit.dns.records import Type
 from tests.contract.oracle import live_rrset
 from tests.lab.server import wait_for
 
@@ -21,7 +23,8 @@ if TYPE_CHECKING:
     from realmkit.dns.names import Name
     from realmkit.dns.plan import Change
     from realmkit.dns.provider import Provider
-    from realmkit.dns.records import RRset, Type
+    from realmkit.dns.records import RRset
+    from tests.lab.front import Answer
     from tests.lab.proxy import Proxy
     from tests.lab.server import Server
 
@@ -38,12 +41,15 @@ class Bench(ABC):
         provider: the provider under test, with everything right.
         server: the name server whose answers count.
         directory: a directory of its own, from which secrets are read.
+        shows, blind: as of its `Harness`, which fills them in.
     """
 
     zone: Name
     provider: Provider
     server: Server
     directory: Path
+    shows: frozenset[Type] = frozenset({rr.SOA, rr.NS})
+    blind: tuple[str, ...] = ()
 
     @abstractmethod
     def second_writer(self, change: Change) -> None:
@@ -67,6 +73,23 @@ class Bench(ABC):
 
     def spent(self, request: bytes) -> int:
         """How many octets of `request` the backend counts against its limit. Feature `network`."""
+        raise NotImplementedError
+
+    @property
+    def url(self) -> str:
+        """Where the backend's API listens, `http://host:port`. Feature `http`."""
+        raise NotImplementedError
+
+    def at(self, url: str) -> Provider:
+        """The provider, with everything right, pointed at this URL. Feature `http`."""
+        raise NotImplementedError
+
+    def with_another_account(self) -> Provider:
+        """The provider with credentials that are good for an account that has no such zone. Feature `accounts`."""
+        raise NotImplementedError
+
+    def delete_zone(self) -> None:
+        """Take the zone away past the provider. Feature `deletes-zones`."""
         raise NotImplementedError
 
     def served(self, name: Name, kind: Type) -> RRset | None:
@@ -97,8 +120,12 @@ class Harness(ABC):
         name: shown in test ids.
         lab: it needs the lab of real servers (root, namespaces).
         provider: the class under test; its `capabilities` pick the tests.
-        features: of `network` (it talks to a server), `credentials` (it proves who it is), `answers` (the server's
-            word for a refused change reaches the user).
+        features: of `network` (it talks to a server), `credentials` (it proves who it is), `http` (over HTTP, so that
+            `tests.lab.front` can stand between), `accounts` (one API, several customers), `pages` (a zone is read in
+            several requests), `deletes-zones` (`Bench.delete_zone` works).
+        shows: types of the apex that a snapshot shows beside what the cases write.
+        blind: what every snapshot says that it can't see.
+        plights: the backend's own words for each plight of `tests.contract.test_faults`. Feature `http`.
         refuses: cases of `cases.py` that this backend can't hold, with the reason. The provider must then refuse
             with RejectedError and leave everything as it was.
         cannot: cases that are not played, because the backend takes them and does not serve them; with the reason.
@@ -112,6 +139,9 @@ class Harness(ABC):
     refuses: ClassVar[Mapping[str, str]] = {}
     cannot: ClassVar[Mapping[str, str]] = {}
     hard_limit: ClassVar[int | None] = None
+    shows: ClassVar[frozenset[Type]] = frozenset({rr.SOA, rr.NS})
+    blind: ClassVar[tuple[str, ...]] = ()
+    plights: ClassVar[Mapping[str, Answer]] = {}
 
     def __init__(self, fixture: Callable[[str], Any], directory: Path) -> None:
         self.fixture = fixture
@@ -121,9 +151,15 @@ class Harness(ABC):
         """A zone that `new_zone` can make; `number` is another one for each test of a run."""
         return f"contract{number}.lab.example."
 
+    def bench(self, rrsets: Sequence[RRset], zone: Name) -> Bench:
+        """A fresh zone that holds an SOA, one NS, and `rrsets`, ready for a test."""
+        bench = self.new_zone(rrsets, zone)
+        bench.shows, bench.blind = self.shows, self.blind
+        return bench
+
     @abstractmethod
     def new_zone(self, rrsets: Sequence[RRset], zone: Name) -> Bench:
-        """A fresh zone that holds an SOA, one NS, and `rrsets`."""
+        """What `bench` gives, less what this class knows by itself."""
 
     @classmethod
     def make(cls, request: pytest.FixtureRequest, directory: Path) -> Harness:

@@ -9,6 +9,7 @@ from realmkit_providers.powerdns import PowerDns, PowerDnsSettings
 from realmkit_providers.powerdns_api import BODY_LIMIT
 from tests.contract.harness import Bench, Harness
 from tests.contract.oracle import name_text, texts, type_text, zone_lines
+from tests.lab.front import Answer
 from tests.lab.proxy import Proxy
 from tests.lab.server import base_zone
 
@@ -56,6 +57,16 @@ class PowerDnsBench(Bench):
         with Proxy((self.server.address, self.server.api_port)) as proxy:
             yield self._provider(url=f"http://{proxy.address}:{proxy.port}", timeout=1.0), proxy
 
+    @property
+    def url(self) -> str:
+        return self.server.api_url
+
+    def at(self, url: str) -> Provider:
+        return self._provider(url=url)
+
+    def delete_zone(self) -> None:
+        self.server.api("DELETE", f"/zones/{name_text(self.zone)}")
+
     def is_write(self, request: bytes) -> bool:
         return request.startswith(b"PATCH ")
 
@@ -68,9 +79,17 @@ class PowerDnsHarness(Harness):
 
     name = "powerdns"
     provider = PowerDns
-    features = frozenset({"network", "credentials"})
+    features = frozenset({"network", "credentials", "http", "deletes-zones"})
     refuses = {"escaped-owner": "the API takes letters, digits and -_/*. in owner names (4.7.3, 2026-11-22)"}  # noqa: RUF012 - ClassVar in Harness
     hard_limit = BODY_LIMIT
+    plights = {  # noqa: RUF012 - ClassVar in Harness
+        "unauthorized": Answer(401, b"Unauthorized"),
+        "forbidden": Answer(403, b"Forbidden"),
+        "throttled": Answer(429, b"slow down", {"Retry-After": "7"}),  # of a proxy before it: it has no limit itself
+        "throttled-vaguely": Answer(429, b"slow down"),
+        "unavailable": Answer(503, b"Service Unavailable"),
+        "expired": Answer(401, b"Unauthorized"),
+    }
 
     def new_zone(self, rrsets: Sequence[RRset], zone: Name) -> PowerDnsBench:
         server = self.fixture("pdns")

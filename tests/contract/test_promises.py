@@ -49,7 +49,7 @@ def start(zone: Name) -> RRset:
 @pytest.fixture
 def bench(harness: Harness, zone: Name, start: RRset) -> Bench:
     """A zone that holds `start`."""
-    return harness.new_zone([start], zone)
+    return harness.bench([start], zone)
 
 
 def test_every_provider_of_realmkit_has_a_harness(request: pytest.FixtureRequest) -> None:
@@ -62,7 +62,6 @@ def test_every_provider_of_realmkit_has_a_harness(request: pytest.FixtureRequest
 # --- compare and swap ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.needs("cas")
 @pytest.mark.parametrize("kind", ["update", "delete"])
 def test_a_second_writer_to_the_same_rrset_is_a_conflict(bench: Bench, zone: Name, start: RRset, kind: str) -> None:
     seen = bench.provider.snapshot(zone)
@@ -257,7 +256,8 @@ def test_an_answer_that_was_lost_is_an_unknown_outcome(bench: Bench, zone: Name,
     after = a_record(zone, address="192.0.2.2")
     seen, there = _apply_with_fault(bench, Change(start, after), Fault("lose", when=bench.is_write))
     assert there.rrsets[start.key] == after == bench.served(*start.key)
-    assert there.token != seen.token
+    if bench.provider.capabilities.cas == "zone":
+        assert there.token != seen.token
 
 
 @pytest.mark.needs("network")
