@@ -125,6 +125,7 @@ class Harness(ABC):
             several requests), `deletes-zones` (`Bench.delete_zone` works).
         shows: types of the apex that a snapshot shows beside what the cases write.
         blind: what every snapshot says that it can't see.
+        without: types whose foreign records the backend can't hold, or the provider can't see; cases go without them.
         plights: the backend's own words for each plight of `tests.contract.test_faults`. Feature `http`.
         refuses: cases of `cases.py` that this backend can't hold, with the reason. The provider must then refuse
             with RejectedError and leave everything as it was.
@@ -141,6 +142,7 @@ class Harness(ABC):
     hard_limit: ClassVar[int | None] = None
     shows: ClassVar[frozenset[Type]] = frozenset({rr.SOA, rr.NS})
     blind: ClassVar[tuple[str, ...]] = ()
+    without: ClassVar[frozenset[str]] = frozenset()
     plights: ClassVar[Mapping[str, Answer]] = {}
 
     def __init__(self, fixture: Callable[[str], Any], directory: Path) -> None:
