@@ -2,6 +2,7 @@
 # make test   all tests; as root on Debian the lab's name servers are installed first (LAB=no leaves them out)
 # make lab-move  an account's realm moved on real servers, alone and at full length, with its figures
 # make lint   format, rules, types, layers
+# make docs   docs/providers.md, made from the files beside the providers
 # make bench  speed and memory beside the peers, as a table of ratios
 
 PYTHON ?= python3
@@ -10,7 +11,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 export LAB
 
-.PHONY: demo test lab-move lint format bench clean
+.PHONY: demo test lab-move lint format docs bench clean
 
 demo: $(VENV)/.demo-ready
 	@$(BIN)/realmkit demo
@@ -34,6 +35,9 @@ lint: $(VENV)/.test-ready
 format: $(VENV)/.test-ready
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+docs: $(VENV)/.test-ready
+	$(BIN)/realmkit providers --markdown > docs/providers.md
 
 bench: $(VENV)/.bench-ready
 	@sh tests/lab/install.sh

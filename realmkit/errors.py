@@ -68,6 +68,10 @@ class RejectedError(ProviderError):
     """The service understood the change and refused it. Nothing was changed."""
 
 
+class NoZoneError(RejectedError):
+    """The service has no such zone, or shows it only to another account. Nothing was changed."""
+
+
 class ConflictError(ProviderError):
     """Someone else changed what was to be changed since it was read. Nothing was changed."""
 

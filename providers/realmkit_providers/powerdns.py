@@ -29,7 +29,7 @@ from realmkit.dns import names, provider, rdata, records
 from realmkit.dns.provider import Capabilities, Change, Context, Key, Receipt, Secret, Weight, Zone
 from realmkit.dns.records import RRset
 from realmkit.errors import ConflictError, InputError, OutcomeUnknownError, ProviderError, RejectedError, SecretError
-from realmkit_providers.powerdns_api import MARK, ApiRRset, ApiZone, Comment, Edit, Record, connect, server_url
+from realmkit_providers.powerdns_api import MARK, ApiRRset, ApiZone, Comment, Edit, NewZone, Record, connect, server_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -52,6 +52,8 @@ class PowerDnsSettings(provider.Settings, frozen=True):
         timeout: seconds to wait for each answer.
         comments: keep the owner as a comment with each RRset that is created. Say `false` where the database
             behind the server keeps none (LMDB).
+        nameservers: the hosts that serve its zones: the NS set of a zone that is created here, and who is asked
+            whether a copied zone is whole.
     """
 
     api_key: Secret
@@ -59,6 +61,7 @@ class PowerDnsSettings(provider.Settings, frozen=True):
     server_id: str = "localhost"
     timeout: Annotated[float, Meta(gt=0, description="seconds to wait for each answer")] = 30.0
     comments: bool = True
+    nameservers: tuple[str, ...] = ()
 
 
 class PowerDns:
@@ -117,6 +120,25 @@ class PowerDns:
                         raise
                     raise OutcomeUnknownError(f"marked in part only: {error.message}", hint=error.hint) from error
             return Receipt(there.zone.token, _serial_after(api))
+
+    def nameservers(self, zone: Name) -> Sequence[str]:  # noqa: ARG002 - the contract's signature
+        """The hosts of the settings; the API does not know who serves its zones."""
+        return self._settings.nameservers
+
+    def create_zone(self, zone: Name) -> None:
+        """Create a native zone with the NS set of the settings; the server makes its SOA (`default-soa-content`).
+
+        Raises:
+            RejectedError: it is there, or no name servers are configured.
+        """
+        hosts = [names.absolute(host) for host in self._settings.nameservers]
+        if not hosts:
+            raise RejectedError(
+                f"{names.to_text(zone)} can't be created on PowerDNS without name servers",
+                hint="write nameservers: [ns1.example.net, ...] beside this provider's url",
+            )
+        with self._api(zone) as api:
+            api.create(NewZone(names.to_text(zone), [names.to_text(host) for host in hosts]))
 
     def settled(self, receipt: Receipt) -> bool:  # noqa: ARG002 - the contract's signature
         """True: once a PATCH is answered the database has it. What PowerDNS caches ends with its cache-ttl."""

@@ -17,6 +17,7 @@ from realmkit import retryafter
 from realmkit.dns import names
 from realmkit.errors import (
     AuthError,
+    NoZoneError,
     OutcomeUnknownError,
     ProviderError,
     RateLimitedError,
@@ -109,6 +110,15 @@ class Edit(Struct, omit_defaults=True):
         return msgspec.json.encode(self)
 
 
+class NewZone(Struct):
+    """The body of a POST that creates a zone, native and with serials that move by themselves."""
+
+    name: str
+    nameservers: list[str]
+    kind: str = "Native"
+    soa_edit_api: str = "DEFAULT"
+
+
 def body(edits: list[Edit]) -> bytes:
     """The body of a PATCH. What makes room stands first: each element is checked against those before it."""
     return msgspec.json.encode({"rrsets": sorted(edits, key=lambda edit: bool(edit.records))})
@@ -159,20 +169,28 @@ class Api:
             OutcomeUnknownError: sent, or a part of it, and what became of it was not said.
             RejectedError, AuthError, RateLimitedError, ProviderError: as it answered; nothing was changed.
         """
-        import httpx2
-
         content = body(edits)
         if len(content) > BODY_LIMIT:
             raise RejectedError(f"{self._zone}: {len(content)} octets in one PATCH; PowerDNS takes {BODY_LIMIT}")
+        self._write("PATCH", self._url, content)
+
+    def create(self, zone: NewZone) -> None:
+        """Create the zone. Raises as `patch` does."""
+        self._write("POST", self._url.rpartition("/")[0], msgspec.json.encode(zone))
+
+    def _write(self, method: str, url: str, content: bytes) -> None:
+        import httpx2
+
         try:
-            response = self._client.patch(self._url, content=content, headers={"Content-Type": "application/json"})
+            headers = {"Content-Type": "application/json"}
+            response = self._client.request(method, url, content=content, headers=headers)
         except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout) as error:
             raise self._unreachable(error) from None
         except httpx2.TransportError as error:
             raise OutcomeUnknownError(f"{self._zone}: sent to {self._where}, no answer: {_said(error)}") from None
         if response.status_code >= 500:
             raise OutcomeUnknownError(f"{self._zone}: sent to {self._where}, which answered {self._text(response)}")
-        if response.status_code not in (200, 204):
+        if response.status_code not in (200, 201, 204):
             raise self._refusal(response)
 
     def _unreachable(self, error: Exception) -> UnreachableError:
@@ -189,7 +207,7 @@ class Api:
                 f"{self._where} refused the API key: {text}", hint="compare api_key with api-key in pdns.conf"
             )
         if status == 404:
-            return RejectedError(
+            return NoZoneError(
                 f"{self._where} has no zone {self._zone}, or not under this server_id: {text}",
                 hint="`pdnsutil list-all-zones` shows its zones; server_id is nearly always localhost",
             )

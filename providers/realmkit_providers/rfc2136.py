@@ -44,7 +44,13 @@ class TsigSettings(Struct, frozen=True, forbid_unknown_fields=True, omit_default
 
 
 class Rfc2136Settings(provider.Settings, frozen=True):
-    """Where the primary is, how requests are signed, and how long one request may take, in seconds."""
+    """The keys beside `type` under `providers:`.
+
+    Attributes:
+        server: the primary: address or host name, perhaps with `:port`.
+        tsig: the key that signs requests: name, secret, algorithm; without one, requests are not signed.
+        timeout: seconds that one request may take.
+    """
 
     server: Annotated[str, Meta(min_length=1, max_length=300, description="address or host name, perhaps with :port")]
     tsig: TsigSettings | None = None

@@ -1,4 +1,4 @@
-"""`realmkit dns`: lint, plan, apply, verify, rollback, adopt, export."""
+"""`realmkit dns`: lint, plan, apply, verify, rollback, adopt, export, lock, unlock."""
 
 from __future__ import annotations
 
@@ -25,6 +25,8 @@ _TTL = click.option("--ttl", type=click.IntRange(0, 2**31 - 1), help="Plan this 
 _MIGRATION = click.option(
     "--migration-ttl", "migration", is_flag=True, help="Plan policy.migration_ttl, the day before a move."
 )
+_TO = click.option("--to", metavar="PROVIDER", help="Copy one zone, as it is, to another provider.")
+_AT = click.option("--at", metavar="PROVIDER", help="Look at another provider than the zone's own.")
 
 
 @click.group()
@@ -64,18 +66,20 @@ Examples:
   realmkit dns plan acme.voice.example.com --out change.json
   realmkit dns plan --check                  (cron, CI: exit 1 when changes are pending)
   realmkit dns plan --migration-ttl --allow blast-radius --out lower-ttl.json
+  realmkit dns plan voice.example.com --to pdns --out copy.json     (a zone moves to another provider)
 """
 )
 @_NAMES
 @_ALLOW
 @_TTL
 @_MIGRATION
+@_TO
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write the plan to FILE.")
 @click.option("--check", is_flag=True, help="Exit 1 when changes are pending, 2 when held.")
 @click.option("--all", "everything", is_flag=True, help="Show every change, however many.")
 @common
 def plan(
-    app: App, names: tuple[str, ...], *, allow: tuple[str, ...], ttl: int | None, migration: bool,
+    app: App, names: tuple[str, ...], *, allow: tuple[str, ...], ttl: int | None, migration: bool, to: str | None,
     out: Path | None, check: bool, everything: bool,
 ) -> int:  # fmt: skip
     """Show what would change. Changes nothing.
@@ -85,7 +89,7 @@ def plan(
     from realmkit.cli import show
     from realmkit.dns import planfile
 
-    planned = _planned(app, names, allow, ttl, migration=migration)
+    planned = _planned(app, names, allow, ttl, migration=migration, to=to)
     if out is not None:
         planfile.save(planned.file, out)
     app.emit(
@@ -104,19 +108,21 @@ Examples:
   realmkit dns apply                         (shows the plan and asks)
   realmkit dns apply --plan change.json      (exactly the reviewed plan, or nothing)
   realmkit dns apply --yes acme.voice.example.com
+  realmkit dns apply voice.example.com --to pdns
 """
 )
 @_NAMES
 @_ALLOW
 @_TTL
 @_MIGRATION
+@_TO
 @click.option("--plan", "plan_path", type=click.Path(dir_okay=False, path_type=Path), help="Apply this plan file.")
 @_YES
 @_DEADLINE
 @click.option("--no-verify", is_flag=True, help="Don't ask the name servers afterwards.")
 @common
 def apply(
-    app: App, names: tuple[str, ...], *, allow: tuple[str, ...], ttl: int | None, migration: bool,
+    app: App, names: tuple[str, ...], *, allow: tuple[str, ...], ttl: int | None, migration: bool, to: str | None,
     plan_path: Path | None, yes: bool, deadline: float | None, no_verify: bool,
 ) -> int:  # fmt: skip
     """Make the changes, then look again on every authoritative server.
@@ -124,17 +130,17 @@ def apply(
     A plan file is applied as it stands, or refused because the live state moved. The inverse is on disk before the
     first record changes. Exits 0 when every server shows the result, 2 when one does not, 3 when one can't be asked.
     """
-    from realmkit.dns import guard, planfile, workflow
+    from realmkit.dns import execution, guard, planfile
 
     guard.check_allowed(allow)
     if plan_path is not None:
-        if names or ttl is not None or migration:
-            raise click.UsageError("--plan FILE is applied as it stands: leave names and TTLs out")
+        if names or ttl is not None or migration or to:
+            raise click.UsageError("--plan FILE is applied as it stands: leave names, TTLs and --to out")
         file = planfile.read(plan_path)
     else:
-        file = _reviewed(app, _planned(app, names, allow, ttl, migration=migration), yes=yes).file
+        file = _reviewed(app, _planned(app, names, allow, ttl, migration=migration, to=to), yes=yes).file
     return _finish(
-        app, workflow.apply_plan(app.desk(), file, allow=allow, verify_deadline=0 if no_verify else deadline)
+        app, execution.carry_out(app.desk(), file, allow=allow, verify_deadline=0 if no_verify else deadline)
     )
 
 
@@ -143,13 +149,18 @@ def apply(
 Examples:
   realmkit dns verify
   realmkit dns verify acme.voice.example.com --deadline 5
+  realmkit dns verify voice.example.com --at pdns        (a copied zone, before its delegation changes)
 """
 )
 @_NAMES
+@_AT
+@click.option("--server", "servers", multiple=True, metavar="ADDRESS", help="With --at: a name server to ask.")
 @click.option("--deadline", type=float, default=0, metavar="SECONDS", help="Ask again for so long. [default: once]")
 @click.option("-q", "--quiet", is_flag=True, help="Leave out the records that are right everywhere.")
 @common
-def verify(app: App, names: tuple[str, ...], *, deadline: float, quiet: bool) -> int:
+def verify(
+    app: App, names: tuple[str, ...], *, at: str | None, servers: tuple[str, ...], deadline: float, quiet: bool
+) -> int:
     """Ask every authoritative server for everything that is wanted.
 
     Prints what each server should show of each record and what it shows. Exits 0 when all is as wanted, 2 when
@@ -158,6 +169,8 @@ def verify(app: App, names: tuple[str, ...], *, deadline: float, quiet: bool) ->
     from realmkit.cli import show
     from realmkit.dns import workflow
 
+    if at is not None:
+        return _arrival(app, _one_zone(names), at, servers, deadline)
     desk = app.desk()
     report = workflow.verify_wanted(desk, only=desk.select(names), deadline=deadline)
     app.emit("dns-verify", lambda: show.report_json(report), lambda: show.report_text(report, right=not quiet))
@@ -178,14 +191,14 @@ Examples:
 def rollback(app: App, run: str | None, *, yes: bool, deadline: float | None) -> int:
     """Undo a run: put back what was there before it. What others changed since stays, and stops it."""
     from realmkit.cli import show
-    from realmkit.dns import planfile, runs, workflow
+    from realmkit.dns import execution, planfile, runs
 
     desk = app.desk()
     found = runs.find(desk.project.state_dir, run)
     if not yes:
         click.echo(show.plan_text(planfile.read(found.inverse_path).plan), err=True)
     confirm(f"Undo {found.name}?", yes=yes)
-    return _finish(app, workflow.roll_back(desk, found, verify_deadline=deadline))
+    return _finish(app, execution.roll_back(desk, found, verify_deadline=deadline))
 
 
 @dns.command(
@@ -224,33 +237,102 @@ def adopt(app: App, name: str | None, types: tuple[str, ...], *, wanted: bool, y
 Examples:
   realmkit dns export voice.example.com > voice.example.com.zone
   realmkit dns export voice.example.com --json
+  realmkit dns export voice.example.com --at pdns
 """
 )
 @click.argument("zone")
+@_AT
 @common
-def export(app: App, zone: str) -> int:
+def export(app: App, zone: str, *, at: str | None) -> int:
     """Print a zone as its provider has it, as a zone file."""
     from realmkit.cli import show
     from realmkit.dns import names
     from realmkit.dns.zonelisting import zone_text
 
-    desk = app.desk()
+    desk = app.desk() if at is None else app.desk().at(at)
     name = names.absolute(zone)
-    desk.provider_name(name)
     live = desk.provider(name).snapshot(name)
     app.emit("zone", lambda: show.zone_json(live), lambda: zone_text(live))
     return errors.OK
 
 
-def _planned(app: App, names: tuple[str, ...], allow: tuple[str, ...], ttl: int | None, *, migration: bool) -> Planned:
-    from realmkit.dns import guard, workflow
+@dns.command(
+    epilog="""\b
+Examples:
+  realmkit dns lock acme.voice.example.com         (all of a realm, its SRV sets included)
+  realmkit dns lock acme.voice.example.com A MX
+  realmkit dns lock --list voice.example.com
+"""
+)
+@click.argument("name")
+@click.argument("types", nargs=-1)
+@click.option("--list", "only_list", is_flag=True, help="Show what is locked in the zone NAME; lock nothing.")
+@common
+def lock(app: App, name: str, types: tuple[str, ...], *, only_list: bool) -> int:
+    """Have the provider refuse every change of these records, whoever asks, until they are unlocked (Route 53)."""
+    from realmkit.cli import show_zone
+    from realmkit.dns import adoption, locking, names
+
+    desk = app.desk()
+    if only_list:
+        done = locking.Locked([], locking.locked(desk, names.absolute(name)))
+    else:
+        done = locking.lock(desk, adoption.find_keys(desk, names.absolute(name), types))
+    app.emit("dns-lock", lambda: show_zone.locked_json(done), lambda: show_zone.locked_text(done, "locked"))
+    return errors.OK
+
+
+@dns.command(
+    epilog="""\b
+Examples:
+  realmkit dns unlock acme.voice.example.com
+"""
+)
+@click.argument("name")
+@click.argument("types", nargs=-1)
+@common
+def unlock(app: App, name: str, types: tuple[str, ...]) -> int:
+    """Let records be changed again that were locked."""
+    from realmkit.cli import show_zone
+    from realmkit.dns import adoption, locking, names
+
+    desk = app.desk()
+    done = locking.release(desk, adoption.find_keys(desk, names.absolute(name), types))
+    app.emit("dns-unlock", lambda: show_zone.locked_json(done), lambda: show_zone.locked_text(done, "released"))
+    return errors.OK
+
+
+def _planned(
+    app: App, names: tuple[str, ...], allow: tuple[str, ...], ttl: int | None, *, migration: bool, to: str | None
+) -> Planned:
+    from realmkit.dns import guard, workflow, zonemove
+    from realmkit.dns.names import absolute
 
     guard.check_allowed(allow)
     desk = app.desk()
+    if to is not None:
+        if ttl is not None or migration:
+            raise click.UsageError("--to copies a zone as it is: leave TTLs out")
+        return zonemove.plan_copy(desk, absolute(_one_zone(names)), to, allow=allow)
     if migration and ttl is not None:
         raise click.UsageError("--ttl and --migration-ttl exclude each other")
     wanted_ttl = desk.project.config.policy.migration_ttl if migration else ttl
     return workflow.make_plan(desk, allow=allow, only=desk.select(names), ttl=wanted_ttl)
+
+
+def _one_zone(names: tuple[str, ...]) -> str:
+    if len(names) != 1:
+        raise click.UsageError("--to and --at are about one zone: name it")
+    return names[0]
+
+
+def _arrival(app: App, zone: str, provider: str, servers: tuple[str, ...], deadline: float) -> int:
+    from realmkit.cli import show_zone
+    from realmkit.dns import names, zonemove
+
+    arrived = zonemove.arrival(app.desk(), names.absolute(zone), provider, servers, deadline)
+    app.emit("dns-arrival", lambda: show_zone.arrival_json(arrived), lambda: show_zone.arrival_text(arrived))
+    return arrived.exit_code
 
 
 def _reviewed(app: App, planned: Planned, *, yes: bool) -> Planned:

@@ -63,6 +63,7 @@ def doctor(app: App) -> int:
     """Check Python, extras, configuration, credentials, clock, name servers, the platform, and phones' files."""
     from realmkit.cli import show
     from realmkit.clock import SystemClock
+    from realmkit.dns import checkup
     from realmkit.dns import doctor as checks
 
     found = list(checks.examine(app.directory, SystemClock(), app.desk))
@@ -71,7 +72,7 @@ def doctor(app: App) -> int:
 
         found += readiness.examine(app.desk())
     app.emit("doctor", lambda: {"checks": [check.to_json() for check in found]}, lambda: show.checks_text(found))
-    return checks.exit_code(found)
+    return checkup.exit_code(found)
 
 
 @click.command(
@@ -110,15 +111,25 @@ def _schema(what: str) -> dict[str, object]:
     epilog="""\b
 Examples:
   realmkit providers
+  realmkit providers route53                 (credentials, limits, settings, an example)
   realmkit providers --json
+  realmkit providers --markdown > docs/providers.md
 """
 )
+@click.argument("name", required=False)
+@click.option("--markdown", is_flag=True, help="Print the page of the documentation.")
 @common
-def providers(app: App) -> int:
-    """List the DNS providers that are installed and what each can do."""
-    from realmkit.cli import show
+def providers(app: App, name: str | None, *, markdown: bool) -> int:
+    """List the DNS providers that are installed and what each can do; or show all of one."""
+    from realmkit.cli import show_providers
     from realmkit.dns import registry
 
-    found = registry.survey()
-    app.emit("providers", lambda: {"providers": found}, lambda: show.providers_text(found))
+    found = [one for one in registry.survey() if name in (None, one["name"])]
+    if not found:
+        raise click.UsageError(f"no provider {name!r}; installed are: {', '.join(sorted(registry.available()))}")
+    if markdown:
+        click.echo(show_providers.page(found), nl=False)
+        return errors.OK
+    shown = show_providers.list_text if name is None else lambda some: show_providers.detail_text(some[0])
+    app.emit("providers", lambda: {"providers": found}, lambda: shown(found))
     return errors.OK

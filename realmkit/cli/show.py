@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from realmkit.dns.adoption import Adopted
-    from realmkit.dns.doctor import Check
+    from realmkit.dns.checkup import Check
     from realmkit.dns.findings import Finding
     from realmkit.dns.guard import Hold
     from realmkit.dns.plan import Change, Plan, ZonePlan
@@ -27,7 +27,6 @@ _LEVEL_COLOUR: Final = {"critical": "red", "error": "red", "warning": "yellow", 
 _STATE_COLOUR: Final = {"ok": "green", "warning": "yellow", "failed": "red", "unknown": "magenta"}
 _VERB_COLOUR: Final = {"create": "green", "delete": "red", "update": "yellow", "ttl": "yellow"}
 _SIGN: Final = {"create": "+", "delete": "-", "update": "~", "ttl": "~"}
-_LIMITS: Final = {"max_changes": "elements", "max_bytes": "bytes"}
 MOST_CHANGES: Final = 200
 
 
@@ -127,6 +126,7 @@ def planned_text(planned: Planned, *, everything: bool) -> str:
     plan = planned.file.plan
     parts = [plan_text(plan, 10**9 if everything else MOST_CHANGES)] if plan.zones else []
     parts += [f"looked up: {host} is {', '.join(texts)}" for host, texts in planned.file.looked_up.items()]
+    parts += planned.notes
     parts += [text for text in (findings_text(planned.findings), holds_text(planned.holds)) if text]
     if planned.unowned:
         parts.append(
@@ -152,6 +152,7 @@ def planned_json(planned: Planned) -> dict[str, Any]:
         "findings": msgspec.to_builtins(planned.findings),
         "holds": [msgspec.to_builtins(hold) | {"can_be_allowed": hold.can_be_allowed} for hold in planned.holds],
         "unowned": [key_to_text(key) for key in planned.unowned],
+        "notes": list(planned.notes),
         "plan": planfile.to_json(planned.file),
     }
 
@@ -226,35 +227,20 @@ def zone_json(zone: Zone) -> dict[str, Any]:
     }
 
 
-def providers_text(found: list[dict[str, Any]]) -> str:
-    """What `realmkit providers` prints."""
-    lines = []
-    for one in found:
-        lines.append(click.style(f"{one['name']:10}", bold=True) + f" {one['package']} {one['version']}")
-        if "missing" in one:
-            lines.append(f"    {one['missing']}; {one['mend']}")
-            continue
-        lines.append(f"    {one['summary']}")
-        limits = [f"at most {one[key]:,} {word} a batch" for key, word in _LIMITS.items() if one[key] is not None]
-        traits = [
-            "a batch is all or nothing" if one["atomic"] else "a batch may be applied in part",
-            f"compares and swaps by {one['compare_and_swap']}" if one["compare_and_swap"] != "none" else "no compare",
-            *limits,
-            *(["keeps ownership notes"] if one["notes"] else []),
-        ]
-        lines.append(f"    {'; '.join(traits)}")
-        lines.append(f"    settings: {', '.join(one['settings'])}")
-    return "\n".join(lines)
-
-
 def checks_text(checks: Iterable[Check]) -> str:
     """What `realmkit doctor` prints: a line for each check, and what mends it."""
     return "\n".join(
         click.style(f"{check.state:8}", fg=_STATE_COLOUR[check.state])
         + f" {check.name}: {check.detail}"
-        + (f"\n         mend: {check.mend}" if check.mend else "")
+        + _mend_text(check)
         for check in checks
     )
+
+
+def _mend_text(check: Check) -> str:
+    parts = [f"at {check.place}" if check.place else "", check.mend]
+    text = ": ".join(part for part in parts if part)
+    return f"\n         mend: {text}" if text else ""
 
 
 def report_text(report: Report, *, right: bool) -> str:

@@ -19,6 +19,7 @@ from msgspec import Struct, structs
 
 from realmkit.dns import names, query, rdata, wire
 from realmkit.dns import records as rr
+from realmkit.dns.names import Name
 from realmkit.dns.query import DEFAULT, Options, Outcome, Reply, Server
 from realmkit.dns.records import Type
 from realmkit.dns.request import server_from_text
@@ -27,7 +28,6 @@ from realmkit.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from realmkit.dns.names import Name
     from realmkit.dns.records import Key
     from realmkit.dns.wire import Message, Record
 
@@ -63,6 +63,22 @@ class Servers(Struct, frozen=True):
     found: tuple[Server, ...]
     unknown: tuple[str, ...] = ()
     passed_over: tuple[str, ...] = ()
+
+
+class Delegation(Struct, frozen=True):
+    """What a zone's parent says of it.
+
+    Attributes:
+        hosts: the name servers that it names, sorted; empty when that could not be found out.
+        ttl: of that NS set, in seconds; None when it could not be found out.
+        parents: the parent's own servers.
+        unknown: in words, why it could not be found out.
+    """
+
+    hosts: tuple[Name, ...]
+    ttl: int | None
+    parents: tuple[Server, ...]
+    unknown: tuple[str, ...] = ()
 
 
 def system_resolvers(text: str) -> tuple[str, ...]:
@@ -120,7 +136,17 @@ def discover(zone: Name, resolvers: Sequence[str], options: Options = DEFAULT) -
     Raises:
         InputError: a resolver's text is no address.
     """
-    return _Discovery(zone, _Resolver(resolvers, options), options).run()
+    discovery = _Discovery(zone, _Resolver(resolvers, options), options)
+    found = discovery.walk()
+    return Servers((), found.unknown) if found.unknown else discovery.gather(found.referral)
+
+
+def delegated(zone: Name, resolvers: Sequence[str], options: Options = DEFAULT) -> Delegation:
+    """What the zone's parent says of it. Arguments and errors as for `discover`."""
+    found = _Discovery(zone, _Resolver(resolvers, options), options).walk()
+    if found.unknown:
+        return Delegation((), None, (), found.unknown)
+    return Delegation(found.referral.hosts, found.referral.ttl, found.parents, ())
 
 
 class _Gathered:
@@ -219,6 +245,15 @@ class _Referral(NamedTuple):
     cut: Name
     hosts: tuple[Name, ...]
     glue: Mapping[Name, tuple[tuple[Type, bytes], ...]]
+    ttl: int | None = None
+
+
+class _Walk(NamedTuple):
+    """How far the walk came: the last referral with the servers that gave it, or in words why it ended."""
+
+    referral: _Referral
+    parents: tuple[Server, ...]
+    unknown: tuple[str, ...] = ()
 
 
 class _Discovery:
@@ -229,23 +264,24 @@ class _Discovery:
         self._resolver = resolver
         self._options = structs.replace(options, rd=False)
 
-    def run(self) -> Servers:
+    def walk(self) -> _Walk:
+        """From the enclosing zone down to the referral to the zone itself."""
         above = self._enclosing_zone()
-        if isinstance(above, str):
-            return Servers((), (above,))
-        hosts = self._servers_by_resolver(above)
-        if isinstance(hosts, str):
-            return Servers((), (hosts,))
+        hosts = above if isinstance(above, str) else self._servers_by_resolver(above)
+        referral = _Referral(names.ROOT, (), {})
+        if isinstance(above, str) or isinstance(hosts, str):
+            return _Walk(referral, (), (str(hosts),))
         referral = _Referral(above, hosts, {})
         for _ in range(_MAX_REFERRALS):
-            servers = self._gather(referral)
-            if referral.cut == self._zone:
-                return servers
+            servers = self.gather(referral)
             nearer = self._refer(servers, referral.cut)
             if isinstance(nearer, str):
-                return Servers((), (nearer, *servers.unknown))
+                return _Walk(referral, (), (nearer, *servers.unknown))
             referral = nearer
-        return Servers((), (f"the way to {_shown(self._zone)} leads through more than {_MAX_REFERRALS} referrals",))
+            if referral.cut == self._zone:
+                return _Walk(referral, servers.found)
+        too_far = f"the way to {_shown(self._zone)} leads through more than {_MAX_REFERRALS} referrals"
+        return _Walk(referral, (), (too_far,))
 
     def _enclosing_zone(self) -> Name | str:
         """The apex of the zone that the parent name lies in, as its SOA tells."""
@@ -267,7 +303,7 @@ class _Discovery:
             return f"the servers of {_shown(above)} could not be found: {answer}"
         return _targets(answer.answer, above) or f"the resolver says that {_shown(above)} has no name servers"
 
-    def _gather(self, referral: _Referral) -> Servers:
+    def gather(self, referral: _Referral) -> Servers:
         """The addresses of a referral's hosts: by glue where the referring zone may give it, else looked up."""
         without = [host for host in referral.hosts if host not in referral.glue]
         looked_up = self._resolver.addresses(without) if without else {}
@@ -296,16 +332,23 @@ class _Discovery:
         if answer.rcode not in (wire.NOERROR, wire.NXDOMAIN):
             return f"answers {wire.rcode_to_text(answer.rcode)}"
         if answer.aa and (hosts := _targets(answer.answer, self._zone)):
-            return _Referral(self._zone, hosts, _glue(answer, cut))  # it serves parent and child alike
+            return _Referral(
+                self._zone, hosts, _glue(answer, cut), _ttl(answer.answer, self._zone)
+            )  # it serves parent and child alike
         owners = {one.name for one in answer.authority if one.type == rr.NS}
         nearer = [one for one in owners if names.is_under(self._zone, one) and names.is_under(one, cut) and one != cut]
         if not answer.aa and nearer:
-            return _Referral(nearer[0], _targets(answer.authority, nearer[0]), _glue(answer, cut))
+            hosts, ttl = _targets(answer.authority, nearer[0]), _ttl(answer.authority, nearer[0])
+            return _Referral(nearer[0], hosts, _glue(answer, cut), ttl)
         return f"{_shown(self._zone)} is not delegated" if answer.aa else "not authoritative (lame)"
 
 
 def _targets(records: Iterable[Record], owner: Name) -> tuple[Name, ...]:
     return tuple(sorted(one.rdata for one in records if one.type == rr.NS and one.name == owner))
+
+
+def _ttl(records: Iterable[Record], owner: Name) -> int | None:
+    return max((one.ttl for one in records if one.type == rr.NS and one.name == owner), default=None)
 
 
 def _glue(answer: Message, cut: Name) -> dict[Name, tuple[tuple[Type, bytes], ...]]:

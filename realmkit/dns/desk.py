@@ -46,16 +46,28 @@ class Desk:
         project: its configuration.
         clock: time.
         meter: shows progress of long work.
+        away: work in this provider, by its configured name, instead of the one that each zone has; nothing that is
+            created there is marked as ours.
     """
 
-    def __init__(self, project: Project, clock: Clock, meter: Meter = silent) -> None:
+    def __init__(self, project: Project, clock: Clock, meter: Meter = silent, *, away: str | None = None) -> None:
         self.project = project
         self.clock = clock
         self.meter = meter
+        self._away = away
         self.zones = zone_names(project)
         self._providers: dict[str, Provider] = {}
         self._ledgers: dict[Name, Ledger] = {}
         self._wanted: tuple[Wanted, dict[str, Addresses]] | None = None
+
+    def at(self, provider: str) -> Desk:
+        """The same project, with its zones looked for at another of its providers.
+
+        Raises:
+            InputError: there is no such provider.
+        """
+        registry.build(self.project, provider, self.clock)  # a slip in the name is said at once
+        return Desk(self.project, self.clock, self.meter, away=provider)
 
     @property
     def owner(self) -> str:
@@ -67,7 +79,7 @@ class Desk:
         if zone not in self.zones:
             known = ", ".join(self.zones.values()) or "none"
             raise InputError(f"{names.to_text(zone)} is no zone under zones: ({known})")
-        return self.project.config.zones[self.zones[zone]].provider
+        return self._away or self.project.config.zones[self.zones[zone]].provider
 
     def provider(self, zone: Name) -> Provider:
         """A zone's provider; zones of one provider share it."""
@@ -77,7 +89,8 @@ class Desk:
                 path = ("zones", self.zones[zone], "provider")
                 known = ", ".join(self.project.config.providers) or "none"
                 raise self.project.document.error(path, f"no provider {name!r} under providers: (known are: {known})")
-            self._providers[name] = registry.build(self.project, name, self.clock)
+            owner = "" if self._away else self.owner
+            self._providers[name] = registry.build(self.project, name, self.clock, owner)
         return self._providers[name]
 
     def ledger(self, zone: Name) -> Ledger:
@@ -131,7 +144,7 @@ class Desk:
         from realmkit.dns.provider import KnowsServers
 
         path = ("zones", self.zones[zone], "nameservers")
-        texts = self.project.config.zones[self.zones[zone]].nameservers
+        texts = () if self._away else self.project.config.zones[self.zones[zone]].nameservers
         provider = self.provider(zone)
         if not texts and isinstance(provider, KnowsServers):
             texts = tuple(provider.nameservers(zone))

@@ -1,7 +1,8 @@
 """Guards: what a plan may not do, or only when the user says so by the guard's name.
 
-`foreign`, `apex` and `provider` can't be lifted. `blast-radius`, `realm-removal` and the ids of lint errors can,
-each by its own `--allow`, so that lifting one never lifts another.
+`foreign`, `apex` and `provider` can't be lifted. `blast-radius`, `realm-removal`, `copy-over` and `copy-blind` (both
+about zones that change their provider, `zonecopy.py`) and the ids of lint errors can, each by its own `--allow`, so
+that lifting one never lifts another.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from realmkit.dns.records import Zone
 
 FIXED: Final = frozenset({"foreign", "apex", "provider"})
-LIFTABLE: Final = frozenset({"blast-radius", "realm-removal"})
+LIFTABLE: Final = frozenset({"blast-radius", "realm-removal", "copy-over", "copy-blind"})
 _CHECK_ID: Final = re.compile(r"[A-Z]{2,3}[0-9]{2}\Z")
 
 

@@ -156,6 +156,11 @@ def _unread(index: ZoneIndex) -> Iterator[Finding]:
             "PRV01", "warning", names.to_text(index.zone.name), "holds something that this provider can't show",
             seen=text, mend="look at it by hand; checks are blind there",
         )  # fmt: skip
+    if index.zone.blind:
+        yield Finding(
+            "PRV01", "notice", names.to_text(index.zone.name), "may hold more than this provider shows",
+            seen=index.zone.blind, mend="compare with what the name servers answer",
+        )  # fmt: skip
 
 
 def _negative_ttl(index: ZoneIndex) -> Iterator[Finding]:

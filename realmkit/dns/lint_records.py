@@ -64,8 +64,20 @@ class World:
         known = self._hosts.get(host)
         if known is None:
             answers = (self.find(host, rr.A), self.find(host, rr.AAAA))
-            known = self._hosts[host] = tuple(answer.kind for answer in answers if answer is not None)
+            known = tuple(answer.kind for answer in answers if answer is not None)
+            if self._made_up(host):
+                known = ()  # the provider makes them up when it answers: they can't be told from here
+            self._hosts[host] = known
         return known
+
+    def _made_up(self, host: Name) -> bool:
+        index = self.zone_of(host)
+        return index is not None and any((host, kind) in index.zone.opaque for kind in (rr.A, rr.AAAA, rr.CNAME))
+
+    def is_proxied(self, host: Name) -> bool:
+        """Whether the addresses of a host are a web proxy's."""
+        index = self.zone_of(host)
+        return index is not None and host in index.zone.proxied
 
     def address_range(self, octets: bytes) -> str | None:
         """The special range that an address lies in, if any that should not be in public DNS."""
@@ -81,6 +93,11 @@ def check_rrset(world: World, index: ZoneIndex, rrset: RRset) -> Iterator[Findin
         yield _finding(
             "SEM13", "error", rrset, "its records have differing TTLs (RFC 2181 section 5.2)", mend="one TTL for all"
         )
+    if (what := index.zone.opaque.get(rrset.key)) is not None:
+        yield _finding(
+            "PRV02", "error", rrset, "something else stands there already", seen=what,
+            mend="take it away by hand where it was made, or choose another name",
+        )  # fmt: skip
     check = _CHECKS.get(rrset.type)
     if check is not None:
         yield from check(world, index, rrset)
@@ -140,6 +157,11 @@ def _check_host(world: World, index: ZoneIndex, rrset: RRset, target: Name, ids:
         yield _finding(ids[0], "error", rrset, "its target is no host name", seen=seen, mend="name a host")
         return
     yield from _check_doubled(index, rrset, target)
+    if world.is_proxied(target):
+        yield _finding(
+            "PRV03", "error", rrset, "its target is behind a web proxy, which SIP and mail do not pass", seen=seen,
+            mend=f"at the DNS provider, turn the proxy off for {seen}",
+        )  # fmt: skip
     kinds = world.addresses(target)
     if Kind.CNAME in kinds:
         yield _finding(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Any
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from realmkit.dns import names, rdata
 from realmkit.dns import records as rr
@@ -120,7 +120,7 @@ def apply_to(zone: Zone, changes: Iterable[Change]) -> Zone:
             rrsets.pop(change.key, None)
         else:
             rrsets[change.key] = change.after
-    return Zone(zone.name, rrsets, owners=zone.owners, mixed=frozenset(mixed), unread=zone.unread, opaque=zone.opaque)
+    return structs.replace(zone, rrsets=rrsets, mixed=frozenset(mixed), token="", serial=None)
 
 
 def group_of(name: Name) -> Name:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
 from msgspec import Struct
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 KIND: Final = "realmkit.plan"
 VERSION: Final = 1
+Purpose = Literal["records", "copy"]
 
 
 class Basis(Struct, frozen=True):
@@ -44,6 +45,8 @@ class PlanFile(Struct, frozen=True):
         allowed: guards that the maker of the plan lifted by name.
         made: when, ISO 8601 in UTC.
         looked_up: addresses found by look-up while planning, by host.
+        purpose: `records`: what the configuration wants. `copy`: a zone as another provider has it, to be put into the
+            provider that `basis` names; nothing of it becomes ours by that.
     """
 
     plan: Plan
@@ -51,6 +54,7 @@ class PlanFile(Struct, frozen=True):
     allowed: tuple[str, ...]
     made: str
     looked_up: dict[str, list[str]]
+    purpose: Purpose = "records"
 
 
 def to_json(file: PlanFile) -> dict[str, Any]:
@@ -61,6 +65,7 @@ def to_json(file: PlanFile) -> dict[str, Any]:
         "made": file.made,
         "allowed": sorted(file.allowed),
         "looked_up": file.looked_up,
+        "purpose": file.purpose,
         "zones": [
             zone_plan_to_json(zone)
             | {
@@ -119,7 +124,8 @@ def _from_json(path: str, body: dict[str, Any]) -> PlanFile:
             names.absolute(zone["zone"]): Basis(str(zone["provider"]), str(zone["token"]), zone["serial"])
             for zone in body["zones"]
         }
-        return PlanFile(Plan(zones), basis, tuple(body["allowed"]), body["made"], body["looked_up"])
+        purpose = msgspec.convert(body.get("purpose", "records"), Purpose)
+        return PlanFile(Plan(zones), basis, tuple(body["allowed"]), body["made"], body["looked_up"], purpose)
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path}: no plan of realmkit: {error!r}") from error
     except InputError as error:

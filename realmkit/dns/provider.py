@@ -98,7 +98,7 @@ class Context(Struct, frozen=True):
 
     Attributes:
         directory: the project directory; relative paths in settings start there.
-        owner: the word that marks RRsets as this project's, where the backend keeps notes.
+        owner: the word that marks RRsets as this project's, where the backend keeps notes; empty for no mark.
         reveal: fetches the value of a `Secret`. Call it as late as possible, keep the result to yourself.
         clock: time, for signatures and timeouts.
     """

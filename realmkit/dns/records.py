@@ -68,6 +68,8 @@ class Zone(Struct, frozen=True):
         unread: what the provider could not read, in words; a plan over it would be blind there.
         opaque: sets that are there and can't be said as records (an alias that the backend expands when it answers, a
             proxied address, weighted answers), with what they are. Nothing is ever written over them.
+        proxied: names whose addresses are a web proxy's: browsers get through, SIP and mail do not.
+        blind: what this provider never shows, in words; empty where it shows everything.
     """
 
     name: Name
@@ -78,6 +80,8 @@ class Zone(Struct, frozen=True):
     mixed: frozenset[Key] = frozenset()
     unread: tuple[str, ...] = ()
     opaque: Mapping[Key, str] = field(default_factory=dict)
+    proxied: frozenset[Name] = frozenset()
+    blind: str = ""
 
 
 def zone_of(name: Name, rrsets: Iterable[RRset], **more: object) -> Zone:

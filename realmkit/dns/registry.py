@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from msgspec import NODEFAULT, Struct, structs, to_builtins
 
 from realmkit.config import Project, decode
 from realmkit.dns.about import about
-from realmkit.dns.provider import Context, Provider
+from realmkit.dns.provider import Context, KnowsLimits, KnowsServers, MakesZones, Protects, Provider
+from realmkit.dns.records import type_to_text
 from realmkit.errors import InputError, MissingExtraError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from realmkit.clock import Clock
 
-GROUP = "realmkit.providers"
+GROUP: Final = "realmkit.providers"
+_ATTRIBUTE: Final = re.compile(r" {8}([a-z_]+): (.*)")
 
 
 def available() -> dict[str, EntryPoint]:
@@ -48,8 +53,14 @@ def _missing(point: EntryPoint, module: str) -> MissingExtraError:
     )
 
 
-def build(project: Project, name: str, clock: Clock) -> Provider:
+def build(project: Project, name: str, clock: Clock, owner: str | None = None) -> Provider:
     """The provider that the configuration calls `name`, ready to use. No I/O is done.
+
+    Args:
+        project: the configuration.
+        name: under `providers:`.
+        clock: time.
+        owner: the word that marks what is created; None for the project's, empty for no mark.
 
     Raises:
         InputError: no such provider, no such type, or settings that can't be; with file and line.
@@ -67,26 +78,59 @@ def build(project: Project, name: str, clock: Clock) -> Provider:
     factory = load(points[cast("str", kind)])
     data = {key: value for key, value in entry.items() if key != "type"}
     settings = decode(project.document, data, factory.Settings, path)
-    context = Context(project.directory, project.config.owner, lambda secret: secret.reveal(project.directory), clock)
+    word = project.config.owner if owner is None else owner
+    context = Context(project.directory, word, lambda secret: secret.reveal(project.directory), clock)
     make = cast("Callable[[Any, Context], Provider]", factory)
     return make(settings, context)
 
 
-def describe(factory: type[Provider]) -> Mapping[str, Any]:
-    """What `realmkit providers` shows of a provider."""
+def describe(point: EntryPoint) -> Mapping[str, Any]:
+    """What `realmkit providers` shows of a provider. Raises as `load` does."""
+    factory = load(point)
     can = factory.capabilities
-    summary = (factory.__doc__ or "").strip().partition("\n")[0]
     return {
-        "summary": summary,
+        "summary": (factory.__doc__ or "").strip().partition("\n")[0],
         "atomic": can.atomic,
         "compare_and_swap": can.cas,
         "max_changes": can.max_changes,
         "max_bytes": can.max_bytes,
         "min_ttl": can.min_ttl,
+        "types": None if can.types is None else sorted(map(type_to_text, can.types)),
         "notes": can.notes,
         "settles": can.settles,
-        "settings": list(factory.Settings.__struct_fields__),
+        "knows_limits": issubclass(factory, KnowsLimits),
+        "knows_servers": issubclass(factory, KnowsServers),
+        "makes_zones": issubclass(factory, MakesZones),
+        "protects": issubclass(factory, Protects),
+        "settings": list(_settings(factory.Settings)),
+        "about": to_builtins(about(point)),
     }
+
+
+def _settings(kind: type[Struct]) -> Iterator[dict[str, Any]]:
+    """Each setting with its default and what its docstring says of it."""
+    said = _attributes(kind.__doc__ or "")
+    for field in structs.fields(kind):
+        shown = None if field.default is NODEFAULT else to_builtins(field.default, enc_hook=repr)
+        yield {
+            "name": field.encode_name,
+            "required": field.required,
+            "default": shown,
+            "text": said.get(field.name, ""),
+        }
+
+
+def _attributes(docstring: str) -> dict[str, str]:
+    """The `Attributes:` of a docstring: name and text, lines joined."""
+    found: dict[str, str] = {}
+    name = ""
+    for line in docstring.partition("Attributes:")[2].splitlines():
+        if match := _ATTRIBUTE.match(line):
+            name = match[1]
+            found[name] = match[2]
+        elif name and line.strip():
+            found[name] += " " + line.strip()
+    return found
 
 
 def settings_schemas() -> list[dict[str, Any]]:
@@ -121,8 +165,8 @@ def survey() -> list[dict[str, Any]]:
             "version": point.dist.version if point.dist else "",
         }
         try:
-            entry |= describe(load(point))
+            entry |= describe(point)
         except MissingExtraError as error:
-            entry |= {"missing": error.message, "mend": error.hint}
+            entry |= {"missing": error.message, "mend": error.hint, "about": to_builtins(about(point))}
         found.append(entry)
     return found

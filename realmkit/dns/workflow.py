@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct, structs
 
-from realmkit.dns import guard, names, plan, planfile, rdata, realm, runs, verify
+from realmkit.dns import guard, names, plan, rdata, realm, runs, verify
 from realmkit.dns.adoption import chosen
 from realmkit.dns.apply import ZoneApplier, ZoneResult, check_unmoved
 from realmkit.dns.findings import Finding
@@ -25,7 +25,7 @@ from realmkit.dns.verify import Report
 from realmkit.errors import InterruptedApplyError, RealmkitError, RefusedError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from realmkit.dns.desk import Desk
     from realmkit.dns.realm import Realm
@@ -55,6 +55,7 @@ class Planned(Struct, frozen=True):
         unowned: RRsets that are as wanted but not ours; `dns adopt` takes them over.
         zones: how many zones were read.
         rrsets: how many RRsets are wanted.
+        notes: what the plan does not show, in words.
     """
 
     file: PlanFile
@@ -63,6 +64,7 @@ class Planned(Struct, frozen=True):
     unowned: list[Key]
     zones: int
     rrsets: int
+    notes: tuple[str, ...] = ()
 
 
 class Applied(Struct, frozen=True):
@@ -180,22 +182,13 @@ def apply_plan(
         live = desk.snapshots([one.zone for one in file.plan.zones])
         left = [ZonePlan(one.zone, check_unmoved(one.changes, live[one.zone]).todo) for one in file.plan.zones]
         lifted = None if allow is None else {*file.allowed, *allow}
-        _refuse_if_held(desk, Plan(tuple(left)), live, lifted)
+        refuse_if_held(review(desk, Plan(tuple(left)), live, _realms_of(desk), lifted)[1])
         run = runs.begin(desk.project.state_dir, file, desk.clock.now())
         results = _apply_zones(desk, file, live, run)
     unsettled = [result.zone for result in results if not _applier(desk, result.zone, run).await_settled(result)]
     report = _verify_after(desk, file.plan, verify_deadline)
     run.log(desk.clock.now(), "finished", verified=None if report is None else report.exit_code)
     return Applied(run, results, unsettled, report)
-
-
-def roll_back(desk: Desk, run: Run, *, verify_deadline: float | None = None) -> Applied:
-    """Undo a run: apply its inverse, whatever of it was done. Foreign RRsets stay as they are.
-
-    Raises as `apply_plan` does.
-    """
-    file = planfile.read(run.inverse_path)
-    return apply_plan(desk, file, allow=None, verify_deadline=verify_deadline)
 
 
 def verify_wanted(desk: Desk, *, only: Collection[Name] | None, deadline: float = 0, ttl: int | None = None) -> Report:
@@ -242,8 +235,8 @@ def _address_texts(found: Iterable[tuple[int, bytes]]) -> list[str]:
     return [rdata.to_text(kind, octets) for kind, octets in found]
 
 
-def _refuse_if_held(desk: Desk, whole: Plan, live: Mapping[Name, Zone], allow: Collection[str] | None) -> None:
-    _, holds = review(desk, whole, live, _realms_of(desk), allow)
+def refuse_if_held(holds: Sequence[Hold]) -> None:
+    """Raise RefusedError, with what holds and what mends it, unless nothing does."""
     if holds:
         raise RefusedError(
             "refused: " + "; ".join(f"[{hold.guard}] {hold.subject}: {hold.message}" for hold in holds[:8])

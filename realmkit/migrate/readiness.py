@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from realmkit.accountfile import open_account
-from realmkit.dns.doctor import Check, failure
+from realmkit.dns.checkup import Check, failure
 from realmkit.errors import RealmkitError
 from realmkit.migrate.operations import sites_of
 

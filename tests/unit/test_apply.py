@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from realmkit import config, yamlfile
-from realmkit.dns import adoption, plan, planfile, runs, workflow
+from realmkit.dns import adoption, execution, plan, planfile, runs, workflow
 from realmkit.dns.apply import ZoneApplier, ZoneResult
 from realmkit.dns.desk import Desk
 from realmkit.dns.names import Name
@@ -311,7 +311,7 @@ def test_plan_apply_change_and_roll_back(tmp_path: Path, monkeypatch: pytest.Mon
     applied = workflow.apply_plan(desk, planned.file, verify_deadline=0)
     assert applied.run is not None
     assert workflow.make_plan(desk).file.plan == Plan()
-    workflow.roll_back(_desk(tmp_path, memory, monkeypatch), applied.run, verify_deadline=0)
+    execution.roll_back(_desk(tmp_path, memory, monkeypatch), applied.run, verify_deadline=0)
     assert memory.rrsets == before
     assert desk.ledger(ZONE).path.exists()
     assert _desk(tmp_path, memory, monkeypatch).ledger(ZONE).owned() == frozenset()

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
+import pytest
 from click.testing import CliRunner
 
 from realmkit import cli, config, yamlfile
-from realmkit.dns import guard, wanted
+from realmkit.cli import show_providers
+from realmkit.dns import guard, registry, wanted
+from realmkit.dns.about import about
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -38,9 +42,9 @@ def test_every_check_is_documented_and_every_documented_check_exists() -> None:
 
 def test_every_guard_is_documented() -> None:
     text = (ROOT / "docs/dns.md").read_text(encoding="utf-8")
-    source = (ROOT / "realmkit/dns/guard.py").read_text()
+    source = "".join((ROOT / "realmkit/dns" / name).read_text() for name in ("guard.py", "zonecopy.py"))
     named = set(re.findall(r'Hold\(\s*"([a-z-]+)"', source))
-    assert named >= guard.FIXED | {"blast-radius", "realm-removal"}
+    assert named >= guard.FIXED | guard.LIFTABLE
     assert all(f"`{name}`" in text for name in named)
 
 
@@ -49,6 +53,26 @@ def test_the_first_two_commands_of_the_readme_are_targets_of_the_makefile() -> N
     targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
     assert [line.split()[1] for line in first] == ["demo", "test"]
     assert {"demo", "test", "lint", "bench"} <= set(targets)
+
+
+def test_the_page_of_providers_is_made_from_what_stands_beside_them() -> None:
+    """`make docs` writes it."""
+    made = show_providers.page(registry.survey())
+    assert (ROOT / "docs/providers.md").read_text(encoding="utf-8") == made
+
+
+@pytest.mark.parametrize("point", registry.available().values(), ids=lambda point: point.name)
+def test_a_provider_s_example_is_valid(point: EntryPoint) -> None:
+    described = about(point)
+    assert described is not None
+    document = yamlfile.loads(described.example, Path("realmkit.yml"))
+    ((name, entry),) = document.data.items()
+    settings = {key: value for key, value in entry.items() if key != "type"}
+    config.decode(document, settings, registry.load(point).Settings, (name,))
+    assert entry["type"] == point.name
+    assert all(setting["text"] for setting in registry.describe(point)["settings"])
+    assert described.credentials
+    assert all(limit.source for limit in described.limits)
 
 
 def test_links_lead_somewhere() -> None:

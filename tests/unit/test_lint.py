@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import pytest
+from msgspec import structs
 
 from realmkit.dns import lint
+from realmkit.dns import records as rr
 from realmkit.dns.findings import Finding
 from realmkit.dns.realm import Realm
-from realmkit.dns.records import RRset
+from realmkit.dns.records import RRset, Zone
 from tests.unit.make import ZONE, name, rrset, soa, zone
 
 Z = "voice.example.com"
@@ -139,3 +141,34 @@ def test_every_error_says_how_to_mend_it() -> None:
     found = _lint(*WILD, *_chain()[:-1], rrset(f"_sip._udp.x.s.{Z}", "SRV", f"1 1 0 no.{Z}.{Z}."))
     assert {finding.id for finding in found} >= {"WLD01", "SIP02", "SEM08", "SIP03"}
     assert all(finding.mend for finding in found if finding.stops)
+
+
+def test_what_the_provider_makes_up_is_no_missing_address() -> None:
+    """An alias at the target's name answers with addresses that nobody can see from here."""
+    srv = rrset(f"_sip._udp.{Z}", "SRV", f"1 1 5060 lb.{Z}.")
+    alias = structs.replace(zone(srv), opaque={(name(f"lb.{Z}"), rr.A): "an alias of a load balancer"})
+    assert [one.id for one in _judge(alias)] == []
+
+
+def test_sip_and_mail_do_not_pass_a_web_proxy() -> None:
+    srv = rrset(f"_sip._udp.{Z}", "SRV", f"1 1 5060 portal.{Z}.")
+    mx = rrset(f"a.{Z}", "MX", f"10 portal.{Z}.")
+    host = name(f"portal.{Z}")
+    proxied = structs.replace(zone(srv, mx), opaque={(host, rr.A): "proxied"}, proxied=frozenset({host}))
+    assert [(one.id, one.level) for one in _judge(proxied)] == [("PRV03", "error"), ("PRV03", "error")]
+
+
+def test_something_else_stands_where_a_record_is_wanted() -> None:
+    wanted = rrset(f"a.{Z}", "A", "198.51.100.1")
+    there = structs.replace(zone(wanted), opaque={wanted.key: "weighted answers"})
+    (finding,) = _judge(there)
+    assert (finding.id, finding.level, finding.seen) == ("PRV02", "error", "weighted answers")
+
+
+def test_a_provider_that_never_shows_all_is_a_notice() -> None:
+    blind = structs.replace(zone(rrset(f"a.{Z}", "A", "198.51.100.1")), blind="shows A and MX only")
+    assert [(one.id, one.level) for one in _judge(blind)] == [("PRV01", "notice")]
+
+
+def _judge(there: Zone) -> list[Finding]:
+    return lint.lint(lint.world_of([there], allow_private=False), {ZONE: list(there.rrsets)}, {})

@@ -363,7 +363,7 @@ def test_a_finished_move_can_be_turned_back() -> None:
 def test_the_way_back_undoes_what_was_begun_in_reverse_and_nothing_else() -> None:
     one = at(lucky(), "move-1")
     assert [stage.id for stage in expand.way_back(one.state)] == [
-        "back.return-realm", "back.release", "back.undo-publish-new", "back.undo-lower-ttl",
+        "back.return-realm", "back.release", "back.undo-publish-new", "back.undo-lock-old", "back.undo-lower-ttl",
     ]  # fmt: skip
     at(one, "still-planned")
     assert [stage.id for stage in expand.way_back(one.state)][:3] == ["back.carry", "back.hold", "back.return"]

@@ -76,8 +76,10 @@ def test_the_wheel_works_in_a_clean_environment(built: Path, tmp_path: Path) -> 
     subprocess.run([*run, "init"], check=True, capture_output=True, cwd="/")
     shown = subprocess.run([*run, "providers", "--json"], check=True, capture_output=True, cwd="/").stdout
     providers = json.loads(shown)["providers"]
-    assert [one["name"] for one in providers] == ["powerdns", "rfc2136", "zonefile"]
-    assert all("missing" not in one for one in providers)
+    assert [one["name"] for one in providers if "missing" not in one] == ["powerdns", "rfc2136", "zonefile"]
+    extras = [one["name"] for one in providers if one.get("mend") == f"pip install 'realmkit[{one['name']}]'"]
+    assert extras == ["cloudflare", "octodns", "route53"]
+    assert all(one["about"]["example"] for one in providers)
     lint = subprocess.run([*run, "dns", "lint", "--offline", "--json"], capture_output=True, cwd="/", check=False)
     assert json.loads(lint.stdout)["rrsets"] == 6
     generic = "'providers', 'templates', 'playbooks', 'tests', 'bench'"

@@ -79,6 +79,13 @@ STEPS: Final = {
     "dns.verify": Known(
         "zone:Verify", "see the realm whole on every authoritative server", arguments=_REALM, seconds=5.0
     ),
+    "dns.lock": Known(
+        "lock:Lock", "have the DNS provider refuse every change of the realm's records, where it can (Route 53)",
+        arguments=_REALM, effect=True, seconds=3.0, way_back=("dns.unlock",),
+    ),
+    "dns.unlock": Known(
+        "lock:Unlock", "let the realm's records be changed again that `dns.lock` locked", arguments=_REALM, seconds=3.0
+    ),
     "guard.no_call": Known(
         "calls:NoCall", "wait until the phone (outside of a block: the account) has no call", anywhere=True, seconds=0.0
     ),
