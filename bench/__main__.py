@@ -1,7 +1,7 @@
 """`make bench`: every figure of the README's table, measured beside its peer in this run.
 
 python -m bench              all of it (ten minutes on two cores)
-python -m bench plan axfr    some of it: plan, zones, axfr, ttl, start, moves
+python -m bench plan axfr    some of it: plan, zones, axfr, ttl, clouds, start, moves
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from bench import cases, moves
+from bench import cases, clouds, moves
 from bench.cases import Row
 from tests.lab.namespace import Namespace
 from tests.lab.topology import Lab
@@ -23,6 +23,7 @@ GROUPS = {
     "zones": cases.plan_many_zones,
     "axfr": cases.axfr,
     "ttl": cases.lower_ttls,
+    "clouds": clouds.clouds,
     "start": cases.start_up,
     "moves": moves.moves,
 }
@@ -52,7 +53,10 @@ def main(wanted: list[str]) -> int:
 
 def table(rows: list[Row]) -> str:
     """The rows as Markdown, with date and versions."""
-    peers = ", ".join(f"{name} {version(name)}" for name in ("realmkit", "octodns", "octodns-bind", "dnspython"))
+    peers = ", ".join(
+        f"{name} {version(name)}"
+        for name in ("realmkit", "octodns", "octodns-bind", "octodns-route53", "octodns-cloudflare", "dnspython")
+    )
     lines = [
         f"{datetime.now(UTC):%Y-%m-%d}, Python {platform.python_version()}, {peers}, {cases.server_versions()}",
         "",

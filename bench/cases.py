@@ -63,7 +63,7 @@ def _file_pair(directory: Path, zones: dict[str, list[str]]) -> tuple[list[str],
     shutil.copytree(directory / "source", directory / "target")
     target = f"{{class: octodns.provider.yaml.YamlProvider, directory: {directory / 'target'}, enforce_order: false}}"
     data.octodns_config(directory / "octodns.yaml", directory / "source", target, zones)
-    return _ours(directory / "project"), [*OCTODNS, str(directory / "octodns.yaml")]
+    return plan_command(directory / "project"), [*OCTODNS, str(directory / "octodns.yaml")]
 
 
 def _axfr_pair(directory: Path, source: Path, labels: list[str], server: Authoritative) -> tuple[list[str], list[str]]:
@@ -74,7 +74,7 @@ def _axfr_pair(directory: Path, source: Path, labels: list[str], server: Authori
         f"key_name: {KEY.name}, key_secret: {KEY.secret}, key_algorithm: {KEY.algorithm}}}"
     )
     data.octodns_config(directory / "octodns.yaml", source, target, [data.ZONE])
-    return _ours(directory / "project"), [*OCTODNS, str(directory / "octodns.yaml")]
+    return plan_command(directory / "project"), [*OCTODNS, str(directory / "octodns.yaml")]
 
 
 def _rfc2136_project(directory: Path, labels: list[str], server: Authoritative) -> None:
@@ -86,7 +86,8 @@ def _rfc2136_project(directory: Path, labels: list[str], server: Authoritative) 
     (directory / "tsig.key").write_text(KEY.secret, encoding="utf-8")
 
 
-def _ours(project: Path) -> list[str]:
+def plan_command(project: Path) -> list[str]:
+    """Our plan of a project."""
     return [*REALMKIT, "-C", str(project), "dns", "plan"]
 
 
@@ -94,10 +95,11 @@ def _plan_rows(what: str, ours: list[str], theirs: list[str]) -> list[Row]:
     """CPU and peak memory of both, ours the least of three runs, the peer's of one: it takes a minute."""
     mine = measure.least([(ours, None, "no changes")], 3)[0]
     peer = measure.cost(theirs, output="No changes were planned")
-    return [_ratio(f"{what}: CPU", mine, peer, "cpu", 40), _ratio(f"{what}: memory", mine, peer, "memory", 4)]
+    return [ratio_row(f"{what}: CPU", mine, peer, "cpu", 40), ratio_row(f"{what}: memory", mine, peer, "memory", 4)]
 
 
-def _ratio(what: str, mine: Cost, peer: Cost, field: str, at_least: int) -> Row:
+def ratio_row(what: str, mine: Cost, peer: Cost, field: str, at_least: int) -> Row:
+    """A line about one figure of both: met when ours is at most the peer's divided by `at_least`."""
     unit = "s" if field == "cpu" else "MiB"
     a, b = getattr(mine, field), getattr(peer, field)
     return Row(
@@ -156,7 +158,7 @@ def _ttl_rfc2136(lab: Lab, directory: Path, labels: list[str]) -> Row:
     named = lab.start(Named)
     named.add_zone(data.ZONE + ".", "\n".join(data.zone_lines(data.ZONE, labels)) + "\n")
     _rfc2136_project(directory, labels, named)
-    batches = _lower(directory)
+    batches = lower(directory)
     _check_ttls(named, labels)
     # the least: every record once, its owner compressed to its own labels and a pointer to the zone
     octets = sum(_compressed(line) for line in data.zone_lines(data.ZONE, labels) if " IN " in line and line[0] != "@")
@@ -185,12 +187,12 @@ def _ttl_powerdns(lab: Lab, directory: Path, labels: list[str]) -> Row:
     provider = f'{{type: powerdns, url: "{pdns.api_url}", api_key: "file:api.key"}}'
     data.project(directory, {data.ZONE: labels}, provider, f', nameservers: ["{pdns.where}"]')
     (directory / "api.key").write_text(pdns.api_key, encoding="utf-8")
-    batches = _lower(directory)
+    batches = lower(directory)
     _check_ttls(pdns, labels)
     return Row("TTL of 10,000 RRsets, PowerDNS: PATCH requests", str(batches), "", "", "≤ 3", batches <= 3)
 
 
-def _lower(project: Path) -> int:
+def lower(project: Path, rrsets: int = TTL_RRSETS) -> int:
     """Adopt everything, lower every TTL to 300, and return how many batches it took."""
     import json
 
@@ -201,8 +203,8 @@ def _lower(project: Path) -> int:
         if result.returncode != 0:
             raise measure.CommandFailedError(f"{command}: exit {result.returncode}\n{result.stderr[-2000:]}")
     (zone,) = json.loads(result.stdout)["zones"]
-    if len(zone["applied"]) != TTL_RRSETS:
-        raise measure.CommandFailedError(f"{len(zone['applied'])} RRsets were changed, not {TTL_RRSETS}")
+    if len(zone["applied"]) != rrsets:
+        raise measure.CommandFailedError(f"{len(zone['applied'])} RRsets were changed, not {rrsets}")
     return int(zone["batches"])
 
 
@@ -237,7 +239,7 @@ def start_up(_lab: Lab, directory: Path) -> list[Row]:
         [
             ([sys.executable, "-c", "pass"], None, None),
             ([*REALMKIT, "--help"], None, "Commands:"),
-            (_ours(directory), None, "no changes"),
+            (plan_command(directory), None, "no changes"),
         ],
         15,
     )

@@ -60,19 +60,19 @@ def zone_file(path: Path, zone: str, realms: Iterable[str], ttl: int = TTL) -> N
     path.write_text("\n".join(zone_lines(zone, realms, ttl)) + "\n", encoding="utf-8")
 
 
-def octodns_yaml(directory: Path, zone: str, realms: Iterable[str]) -> None:
-    """The same records as octoDNS's YamlProvider reads them."""
-    out = ["---", "'': {type: NS, ttl: 3600, values: [ns1.bench.example.]}"]
+def octodns_yaml(directory: Path, zone: str, realms: Iterable[str], *, ttl: int = TTL, apex: bool = True) -> None:
+    """The same records as octoDNS's YamlProvider reads them; without `apex` no NS set of the zone itself."""
+    out = ["---", *(["'': {type: NS, ttl: 3600, values: [ns1.bench.example.]}"] if apex else [])]
     entries = []
     for label in realms:
         entries.append(
-            f"{label}:\n- {{type: A, ttl: {TTL}, value: 192.0.2.21}}\n"
-            f"- {{type: MX, ttl: {TTL}, values: [{{exchange: mx1.bench.example., preference: 10}}]}}\n"
-            f"- {{type: NAPTR, ttl: {TTL}, values: [{{flags: S, order: 10, preference: 100, regexp: '', "
+            f"{label}:\n- {{type: A, ttl: {ttl}, value: 192.0.2.21}}\n"
+            f"- {{type: MX, ttl: {ttl}, values: [{{exchange: mx1.bench.example., preference: 10}}]}}\n"
+            f"- {{type: NAPTR, ttl: {ttl}, values: [{{flags: S, order: 10, preference: 100, regexp: '', "
             f"replacement: _sip._udp.{label}.{zone}., service: SIP+D2U}}]}}"
         )
         entries.append(
-            f"_sip._udp.{label}: {{type: SRV, ttl: {TTL}, "
+            f"_sip._udp.{label}: {{type: SRV, ttl: {ttl}, "
             "values: [{port: 5060, priority: 10, target: edge1.bench.example., weight: 50}]}"
         )
     directory.mkdir(parents=True, exist_ok=True)

@@ -11,7 +11,7 @@ from realmkit.dns.delegation import delegated
 from realmkit.dns.plan import group_of
 from realmkit.dns.provider import KnowsServers, limits_of
 from realmkit.dns.records import type_to_text
-from realmkit.errors import RealmkitError
+from realmkit.errors import InputError, RealmkitError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -34,6 +34,8 @@ def examine(desk: Desk, zone: Name) -> Iterator[Check]:
         live = desk.provider(zone).snapshot(zone)
     except RealmkitError as error:
         yield failure(f"{title} through its provider", error, _place(desk, zone, error))
+        if isinstance(error, InputError):  # there is no provider that could say who serves the zone
+            return
     else:
         yield from _reading(desk, live)
         yield from _fitness(desk, live)

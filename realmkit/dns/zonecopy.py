@@ -66,9 +66,9 @@ def holds(changes: ZonePlan, source: Zone, can: Capabilities) -> Iterator[Hold]:
             "copy-over", names.to_text(changes.zone), f"the new provider holds other records: {listing(touched)}",
             "see what they are for; --allow copy-over overwrites or deletes them",
         )  # fmt: skip
-    for text in source.unread:
+    for text in (*source.unread, *filter(None, [source.blind])):
         yield Hold(
-            "copy-blind", names.to_text(changes.zone), f"can't be read, so it would not be copied: {text}",
+            "copy-blind", names.to_text(changes.zone), f"what can't be read would not be copied: {text}",
             "make it at the new provider by hand, then --allow copy-blind",
         )  # fmt: skip
     for change in changes.changes:

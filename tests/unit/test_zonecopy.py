@@ -54,6 +54,8 @@ def test_what_holds_a_copy() -> None:
         ("copy-over", True), ("copy-blind", True), ("provider", False), ("provider", False),
     ]  # fmt: skip
     assert list(holds(copy_plan(zone(*APEX), zone()), zone(*APEX), can)) == []
+    blind = structs.replace(zone(*APEX), blind="TXT strings are joined")
+    assert [one.guard for one in holds(copy_plan(blind, zone()), blind, can)] == ["copy-blind"]
 
 
 def _waits(parent: Parent) -> list[tuple[str, int | None]]:
