@@ -14,7 +14,8 @@ from pathlib import Path
 from bench import data, measure
 from bench.cases import OCTODNS, Row, lower, plan_command, ratio_row
 from tests.lab.topology import Lab
-from tests.standins.cloudflare import CloudflareStandIn
+from tests.standins.cloudflare import Account, CloudflareStandIn
+from tests.standins.published import Served
 from tests.standins.route53 import Route53StandIn
 
 RRSETS = 10_000
@@ -58,7 +59,7 @@ def _plan_row(what: str, project: Path, directory: Path, target: str, labels: li
 def _route53(directory: Path) -> list[Row]:
     labels = data.labels(RRSETS // 4)
     with Route53StandIn() as cloud:
-        cloud.add_zone(f"{data.ZONE}.", list(_records(labels)))
+        zone_id = cloud.add_zone(f"{data.ZONE}.", _records(labels))
         key = cloud.key()
         os.environ |= {
             "AWS_ENDPOINT_URL_ROUTE_53": cloud.url, "AWS_ACCESS_KEY_ID": key.id, "AWS_SECRET_ACCESS_KEY": key.secret,
@@ -69,11 +70,13 @@ def _route53(directory: Path) -> list[Row]:
         data.project(project, {data.ZONE: labels}, provider, ', nameservers: ["127.0.0.1:1"]')
         target = "{class: octodns_route53.Route53Provider}"
         rows = [_plan_row("Route 53", project, directory, target, labels)]
-        rows.append(_route53_ttl(cloud, project, directory, target, labels))
+        rows.append(_route53_ttl(cloud, zone_id, project, directory, target, labels))
         return rows
 
 
-def _route53_ttl(cloud: Route53StandIn, project: Path, directory: Path, target: str, labels: list[str]) -> Row:
+def _route53_ttl(
+    cloud: Route53StandIn, zone_id: str, project: Path, directory: Path, target: str, labels: list[str]
+) -> Row:
     """Ours against the least that the two limits allow; the peer against the same zone, before."""
     with _peer(directory / "lower", target, labels, LOWERED) as command:
         rejected = _sync(command)
@@ -82,7 +85,7 @@ def _route53_ttl(cloud: Route53StandIn, project: Path, directory: Path, target: 
     sent = cloud.counts["ChangeResourceRecordSets"] - before
     characters = 2 * sum(len(value) for _, _, _, values in _records(labels) for value in values)
     least = max(-(-2 * RRSETS // 1000), -(-characters // 32_000))
-    _check("Route 53", sum(one[2] == LOWERED for one in cloud.rows(f"{data.ZONE}.")))
+    _check("Route 53", sum(one.ttl == LOWERED for one in cloud.zones[zone_id].sets.values()))
     return Row(
         "TTL of 10,000 RRsets, Route 53: batches", f"{batches} ({sent} requests)",
         f"{least} hold them by both limits; octoDNS: {rejected}", f"{batches / least:.2f}", "≤ 1.1",
@@ -106,8 +109,8 @@ def _cloudflare(directory: Path) -> list[Row]:
     labels = data.labels(RRSETS // 4)
     with CloudflareStandIn() as cloud:
         account = cloud.new_account("bench")
-        cloud.new_zone(data.ZONE, account, plan="free")
-        cloud.load(data.ZONE, list(_records(labels)))
+        zone = cloud.new_zone(data.ZONE, account, plan="free")
+        cloud.load(zone, _served(labels))
         token = cloud.new_token(account)
         project = directory / "project"
         provider = f'{{type: cloudflare, base_url: "{cloud.url}", api_token: "file:token"}}'
@@ -120,7 +123,7 @@ def _cloudflare(directory: Path) -> list[Row]:
         cloud.counts.clear()
         batches = lower(project, RRSETS)
         calls, pages = cloud.counts["batch"], cloud.counts["list"]
-        _check("Cloudflare", sum(one[2] == LOWERED for one in cloud.rows(data.ZONE)))
+        _check("Cloudflare", sum(one["ttl"] == LOWERED for one in zone.records.records()))
         theirs = _cloudflare_peer(cloud, account, directory)
         fits = -(-RRSETS // 200)
         return [row, Row(
@@ -129,18 +132,21 @@ def _cloudflare(directory: Path) -> list[Row]:
         )]  # fmt: skip
 
 
-def _cloudflare_peer(cloud: CloudflareStandIn, account: object, directory: Path) -> str:
+def _cloudflare_peer(cloud: CloudflareStandIn, account: Account, directory: Path) -> str:
     """The peer's requests for a tenth of it."""
     labels = data.labels(PEER_RRSETS // 4)
-    cloud.drop_zone(data.ZONE)
-    cloud.new_zone(data.ZONE, account, plan="free")  # type: ignore[arg-type] # handed through
-    cloud.load(data.ZONE, list(_records(labels)))
-    token = cloud.new_token(account)  # type: ignore[arg-type] # handed through
+    cloud.delete_zone(data.ZONE)
+    cloud.load(cloud.new_zone(data.ZONE, account, plan="free"), _served(labels))
+    token = cloud.new_token(account)
     target = f"{{class: octodns_cloudflare.CloudflareProvider, api_url: '{cloud.url}', token: {token}, min_ttl: 60}}"
     cloud.counts.clear()
     with _peer(directory / "lower", target, labels, LOWERED) as command:
         said = _sync(command)
     return f"octoDNS: {sum(cloud.counts.values())} requests for {PEER_RRSETS:,} RRsets ({said})"
+
+
+def _served(labels: list[str]) -> Iterator[Served]:
+    return (Served(name, ttl, kind, values) for name, kind, ttl, values in _records(labels))
 
 
 def _check(what: str, lowered: int) -> None:

@@ -18,6 +18,9 @@ from tests.lab.namespace import Namespace
 from tests.lab.server import PROGRAMS
 from tests.lab.servers import Knot, Named, Nsd, PowerDns, Unbound
 from tests.lab.topology import Cluster, Lab
+from tests.standins.cloudflare import CloudflareStandIn
+from tests.standins.published import Published
+from tests.standins.route53 import Route53StandIn
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -126,3 +129,25 @@ def unbound(lab: Lab) -> Unbound:
 def cluster(lab: Lab) -> Cluster:
     """A named primary with knot, nsd and PowerDNS secondaries that all tests share."""
     return lab.primary_with_secondaries()
+
+
+@pytest.fixture(scope="session")
+def route53_cloud(namespace: Namespace, knot: Knot) -> Iterator[Route53StandIn]:
+    """A Route 53 with its API, whose zones `knot` serves; add hosted zones of your own."""
+    there = Route53StandIn(Published(knot))
+    with namespace.inside():
+        there.start()
+    yield there
+    there.stop()
+    assert there.failures == []
+
+
+@pytest.fixture(scope="session")
+def cloudflare_api(namespace: Namespace, knot: Knot) -> Iterator[CloudflareStandIn]:
+    """A Cloudflare with its API, whose zones `knot` serves; add accounts and zones of your own."""
+    with namespace.inside():
+        there = CloudflareStandIn(Published(knot))
+        there.start()
+    yield there
+    there.stop()
+    assert there.failures == []

@@ -16,6 +16,7 @@ What was seen on pdns_server 4.7.3 (Debian 12) on 2026-11-22, and what follows f
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 from functools import cache
 from hashlib import blake2b
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
     from realmkit_providers.powerdns_api import Api
 
 _NOT_DNS: Final = {"ALIAS": "expanded by PowerDNS when it answers", "LUA": "computed by PowerDNS when it answers"}
+_WITH_SVC_PARAMS: Final = (64, 65)  # SVCB and HTTPS (RFC 9460)
+_SVC_VALUE: Final = re.compile(r'(?<==)"([^"\\\s]*)"')
 _OWN_NAMES: Final = {"ADDR": 65400}  # PowerDNS's word for a number of the private range (RFC 6895 section 3.1)
 
 
@@ -270,13 +273,22 @@ def _edit(change: Change, owner: str | None, extra: ApiRRset | None) -> Edit:
     foreign = extra.foreign_comments() if extra else []
     after = change.after
     if after is not None:
-        live = [Record(rdata.to_text(after.type, wire)) for wire in sorted(after.rdata)]
+        live = [Record(_content(after.type, wire)) for wire in sorted(after.rdata)]
         hidden = [one for one in hidden if rdata.from_text(after.type, one.content) not in after.rdata]
         comments = [*foreign, Comment(MARK, owner)] if change.before is None and owner else None
         return Edit(name, kind, "REPLACE", after.ttl, live + hidden, comments)
     if extra is not None and (hidden or foreign):
         return Edit(name, kind, "REPLACE", extra.ttl, hidden, foreign if owner else None)
     return Edit(name, kind, "DELETE")
+
+
+def _content(kind: int, wire: bytes) -> str:
+    """Rdata in the spelling that the API wants: it compares with its own, and refuses all others.
+
+    It writes SvcParams without quotes (`alpn=h2,h3`), where dnspython has them (4.7.3, 2026-11-25).
+    """
+    text = rdata.to_text(kind, wire)
+    return _SVC_VALUE.sub(r"\1", text) if kind in _WITH_SVC_PARAMS else text
 
 
 def _spelled(key: Key) -> tuple[str, str]:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from realmkit.clock import Clock
 
 GROUP: Final = "realmkit.providers"
-_ATTRIBUTE: Final = re.compile(r" {8}([a-z_]+): (.*)")
+_ATTRIBUTE: Final = re.compile(r" {8}([a-z_]+(?:, [a-z_]+)*): (.*)")
 
 
 def available() -> dict[str, EntryPoint]:
@@ -122,15 +122,13 @@ def _settings(kind: type[Struct]) -> Iterator[dict[str, Any]]:
 
 def _attributes(docstring: str) -> dict[str, str]:
     """The `Attributes:` of a docstring: name and text, lines joined."""
-    found: dict[str, str] = {}
-    name = ""
+    texts: list[tuple[list[str], list[str]]] = []
     for line in docstring.partition("Attributes:")[2].splitlines():
         if match := _ATTRIBUTE.match(line):
-            name = match[1]
-            found[name] = match[2]
-        elif name and line.strip():
-            found[name] += " " + line.strip()
-    return found
+            texts.append((match[1].split(", "), [match[2]]))  # several may share a text
+        elif texts and line.strip():
+            texts[-1][1].append(line.strip())
+    return {name: " ".join(lines) for names, lines in texts for name in names}
 
 
 def settings_schemas() -> list[dict[str, Any]]:

@@ -27,6 +27,10 @@ OURS = (
     "tests.contract.zonefile:OnNamed",
     "tests.contract.zonefile:OnKnot",
     "tests.contract.zonefile:OnNsd",
+    "tests.contract.octodns:OctoDnsOnPowerDns",
+    "tests.contract.octodns:OctoDnsOnNamed",
+    "tests.contract.route53:Route53Harness",
+    "tests.contract.cloudflare:CloudflareHarness",
 )  # fmt: skip
 
 

@@ -188,6 +188,8 @@ def test_a_page_that_is_missing_is_no_end(harness: Harness, zone: Name) -> None:
     with fronted(bench) as (provider, front):
         whole = provider.snapshot(zone)
         assert len(whole.rrsets) >= len(many)
+        front.requests.clear()
+        assert provider.snapshot(zone) == whole  # a provider may have learnt what it need not ask again
         for skip in range(1, len(front.requests)):
             front.strike = Strike(harness.plights["unavailable"], skip=skip)
             with pytest.raises(ProviderError):

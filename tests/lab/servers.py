@@ -12,6 +12,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+import dns.exception
 import dns.message
 import dns.query
 
@@ -215,7 +216,15 @@ include: "{d}/pattern.d/*.conf"
         )
         run(*self.control, "reconfig")
         run(*self.control, "addzone", zone, zone)
-        self._await_zone(zone)
+        # While it takes a zone, its old and its new process answer in turns: many answers in a row must be of the new.
+        wait_for(f"{self} serves {zone}", lambda: all(self._knows(zone) for _ in range(20)), log=self.log_text)
+
+    def _knows(self, zone: str) -> bool:
+        try:
+            message = self.query(zone, "SOA", tcp=True)
+        except (dns.exception.DNSException, OSError, EOFError):
+            return False
+        return bool(message.answer)
 
 
 class PowerDns(Authoritative):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -13,13 +15,17 @@ from realmkit.dns import doctor, registry
 from realmkit.dns.desk import Desk
 from tests.lab.server import KEY, base_zone
 from tests.lab.servers import Knot, Named, PowerDns, Unbound
+from tests.standins.published import Served
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from realmkit.dns.checkup import Check
+    from tests.lab.namespace import Namespace
     from tests.lab.topology import Lab
+    from tests.standins.cloudflare import CloudflareStandIn
+    from tests.standins.route53 import Route53StandIn
 
 ZONE = "doctor.example"
 CONFIG = """\
@@ -129,15 +135,14 @@ class Planted:
     setup: Callable[[pytest.MonkeyPatch], None] = field(default=lambda _patch: None)
 
 
-def _without_httpx(patch: pytest.MonkeyPatch) -> None:
-    there = registry.find_spec
-    patch.setattr(registry, "find_spec", lambda name: None if name == "boto3" else there(name))
+def _without_boto3(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(registry, "find_spec", lambda name: None if name == "boto3" else importlib.util.find_spec(name))
 
 
 PLANTED = {
     "an extra that is not installed": Planted(
         "type: powerdns\n    url", "type: route53\n    url", "type: route53", "pip install 'realmkit[route53]'",
-        setup=_without_httpx),
+        setup=_without_boto3),
     "a type that does not exist": Planted("type: powerdns", "type: power-dns", "pdns:", "unknown provider type"),
     "a setting that does not exist": Planted("api_key:", "api_kee:", "api_kee", "did you mean 'api_key'?"),
     "a provider that is not configured": Planted(
@@ -152,8 +157,8 @@ PLANTED = {
         "  doctor.example:", "  sub.doctor.example:\n    provider: pdns\n  doctor.example:", "provider: pdns",
         "has no zone"),
     "a zone that the world finds elsewhere": Planted(
-        "  other.example:\n    provider: ours", "  moved.example:\n    provider: pdns\n  other.example:\n    provider: ours",
-        "provider: pdns #moved", "the world is led to elsewhere.example, and the provider's servers are ns.doctor.example"),
+        "  other.example:", "  moved.example:\n    provider: pdns\n  other.example:", "provider: pdns #moved",
+        "the world is led to elsewhere.example, and the provider's servers are ns.doctor.example"),
     "a server that does not know the zone": Planted(
         "    provider: pdns", '    provider: pdns\n    nameservers: ["NAMED"]', "doctor.example:", "lame"),
     "an alias where a realm is wanted": Planted(
@@ -180,8 +185,140 @@ def test_it_is_found_and_its_line_is_named(
     assert text != world.config()
     found = [check for check in bad(examined(world, tmp_path, text)) if planted.said in f"{check.detail} {check.mend}"]
     assert [check.state for check in found] == [planted.state]
-    piece, _, mark = planted.line.partition(" #")
+    assert_line_named(found[0], text, planted.line)
+
+
+def assert_line_named(check: Check, text: str, line: str) -> None:
+    piece, _, mark = line.partition(" #")
     lines = text.splitlines()
-    after = next(number for number, line in enumerate(lines, 1) if mark in line) if mark else 0
-    number = next(n for n, line in enumerate(lines, 1) if piece in line and n > after)
-    assert f"realmkit.yml:{number}" in f"{found[0].place} {found[0].detail}", (found, number)
+    after = next(number for number, one in enumerate(lines, 1) if mark in one) if mark else 0
+    number = next(n for n, one in enumerate(lines, 1) if piece in one and n > after)
+    assert re.search(rf"realmkit\.yml:{number}\b", f"{check.place} {check.detail}"), (check, number)
+
+
+# --- clouds -----------------------------------------------------------------------------------------------------------
+
+CLOUDS = """\
+version: 1
+platform:
+  edge:
+    proxies:
+      - {host: us-west.elsewhere.example, addresses: [203.0.113.10]}
+      - {host: us-east.cf.example, addresses: [198.51.100.10]}
+    transports: {udp: 5060}
+providers:
+  aws:
+    type: route53
+    endpoint_url: "AWS"
+    access_key_id: "file:aws.id"
+    secret_access_key: "file:aws.key"
+    requests_per_second: 1000
+  cf:
+    type: cloudflare
+    base_url: "CF"
+    api_token: "file:cf.token"
+zones:
+  aws.example:
+    provider: aws
+    nameservers: ["SERVER"]
+  cf.example:
+    provider: cf
+    nameservers: ["SERVER"]
+realms:
+  acme.aws.example: {}
+policy:
+  ttl: 3600
+  migration_ttl: 300
+"""
+
+
+@dataclass(frozen=True)
+class Clouds:
+    """Both clouds, in order, and what else they hold."""
+
+    aws: Route53StandIn
+    cf: CloudflareStandIn
+    secrets: dict[str, str]
+
+    def config(self) -> str:
+        assert self.aws.published is not None
+        words = {"AWS": self.aws.url, "CF": self.cf.url, "SERVER": self.aws.published.server.where}
+        text = CLOUDS
+        for word, value in words.items():
+            text = text.replace(f'"{word}"', f'"{value}"')
+        return text
+
+    def write(self, directory: Path) -> None:
+        for name, value in self.secrets.items():
+            (directory / name).write_text(value)
+
+
+@pytest.fixture(scope="module")
+def clouds(route53_cloud: Route53StandIn, cloudflare_api: CloudflareStandIn, namespace: Namespace) -> Clouds:
+    aws, cf = route53_cloud, cloudflare_api
+    with namespace.inside():
+        aws.add_zone("aws.example.")
+        aws.add_zone("private.example.", private=True)
+        for _ in range(2):
+            aws.add_zone("twice.example.")
+        acme, other = cf.new_account("acme"), cf.new_account("other")
+        cf.new_zone("cf.example", acme, rrsets=[Served("us-east.cf.example.", 300, "A", ("198.51.100.10",))])
+        behind = cf.new_zone("behind.example", acme)
+        cf.load(behind, [Served("us-east.behind.example.", 300, "A", ("198.51.100.10",))])
+        for record in behind.records.records():
+            record["proxied"] = True
+    good, strange = aws.key(), aws.key(aws.new_account())
+    return Clouds(aws, cf, {
+        "aws.id": good.id, "aws.key": good.secret, "other.id": strange.id, "other.key": strange.secret,
+        "wrong.id": "AKIAAAAAAAAAAAAAAAAA", "cf.token": cf.new_token(acme), "other.token": cf.new_token(other),
+        "wrong.token": "x" * 40,
+    })  # fmt: skip
+
+
+IN_CLOUDS = {
+    "a profile that does not exist": Planted(
+        '    access_key_id: "file:aws.id"\n    secret_access_key: "file:aws.key"', '    profile: "no-such-profile"',
+        "profile:", "no-such-profile"),
+    "an access key that AWS does not know": Planted(
+        '"file:aws.id"', '"file:wrong.id"', "file:wrong.id", "InvalidClientTokenId"),
+    "an access key of another account": Planted(
+        '    access_key_id: "file:aws.id"\n    secret_access_key: "file:aws.key"',
+        '    access_key_id: "file:other.id"\n    secret_access_key: "file:other.key"', "provider: aws", "account"),
+    "two hosted zones of one name": Planted(
+        "  aws.example:\n", "  twice.example: {provider: aws}\n  aws.example:\n", "twice.example", "zone_ids"),
+    "a hosted zone that is private": Planted(
+        "  aws.example:\n", "  private.example: {provider: aws}\n  aws.example:\n", "private.example", "private"),
+    "a token that Cloudflare does not know": Planted(
+        '"file:cf.token"', '"file:wrong.token"', "file:wrong.token", "token"),
+    "a token of another account": Planted('"file:cf.token"', '"file:other.token"', "provider: cf", "account"),
+    "a TTL that the provider does not take": Planted(
+        "migration_ttl: 300", "migration_ttl: 30", "migration_ttl: 30", "below the provider's lowest"),
+    "a proxy host behind the web proxy": Planted(
+        "us-east.cf.example, addresses", "us-east.behind.example, addresses", "us-east.behind.example",
+        "behind a web proxy, which SIP and mail do not pass"),
+}  # fmt: skip
+
+
+def _examined(clouds: Clouds, directory: Path, text: str) -> list[Check]:
+    clouds.write(directory)
+    (directory / "realmkit.yml").write_text(text)
+    clock = SystemClock()
+    return bad(list(doctor.examine(directory, clock, lambda: Desk(open_project(directory), clock))))
+
+
+def test_clouds_in_order_have_nothing_to_mend(clouds: Clouds, tmp_path: Path) -> None:
+    assert _examined(clouds, tmp_path, clouds.config()) == []
+
+
+@pytest.mark.parametrize("name", IN_CLOUDS)
+def test_it_is_found_in_a_cloud_too(clouds: Clouds, tmp_path: Path, name: str) -> None:
+    planted = IN_CLOUDS[name]
+    text = clouds.config().replace(planted.old, planted.new, 1)
+    if "behind" in planted.new:
+        text = text.replace("zones:\n", '  # one more\nzones:\n  behind.example: {provider: cf, nameservers: ["S"]}\n')
+        assert clouds.aws.published is not None
+        text = text.replace('"S"', f'"{clouds.aws.published.server.where}"')
+    assert text != clouds.config()
+    found = _examined(clouds, tmp_path, text)
+    (check,) = [one for one in found if planted.said in f"{one.detail} {one.mend}" and one.state == planted.state]
+    assert_line_named(check, text, planted.line)

@@ -19,7 +19,7 @@ import dns.update
 from tests.lab.server import KEY, base_zone
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from tests.lab.servers import Knot
 
@@ -67,9 +67,8 @@ class Published:
         with self._lock:
             wanted = {_id(one): _rdataset(one) for one in rrsets}
             shown = self._shown[zone]
-            update = _difference(zone, shown, wanted)
-            if update.update:
-                answer = dns.query.tcp(update, self.server.address, timeout=10, port=self.server.port)
+            for message in _messages(zone, shown, wanted):
+                answer = dns.query.tcp(message, self.server.address, timeout=10, port=self.server.port)
                 assert answer.rcode() == dns.rcode.NOERROR, f"{self.server}: {dns.rcode.to_text(answer.rcode())}"
             self._shown[zone] = dict(wanted)
 
@@ -82,19 +81,25 @@ def _rdataset(one: Served) -> dns.rdataset.Rdataset:
     return dns.rdataset.from_text(dns.rdataclass.IN, one.kind, one.ttl, *one.texts)
 
 
-def _difference(
+def _messages(
     zone: str, shown: Mapping[RRsetId, dns.rdataset.Rdataset], wanted: Mapping[RRsetId, dns.rdataset.Rdataset]
-) -> dns.update.UpdateMessage:
-    update = dns.update.UpdateMessage(zone, keyring=KEYRING)
+) -> Iterator[dns.update.UpdateMessage]:
+    """What leads from one to the other; in several messages where there is much, what goes before what comes."""
     apex = dns.name.from_text(zone)
-    for key, there in shown.items():
-        if wanted.get(key) != there or wanted[key].ttl != there.ttl:
-            update.delete(*key)
-    for key, rdataset in wanted.items():
-        there_or_none = shown.get(key)
-        if there_or_none is not None and there_or_none == rdataset and there_or_none.ttl == rdataset.ttl:
-            continue
-        if key[0] == apex and key[1] in (dns.rdatatype.NS, dns.rdatatype.SOA):
-            continue
-        update.add(key[0], rdataset)
-    return update
+    differing = [key for key in {**shown, **wanted} if not _same(shown.get(key), wanted.get(key))]
+    differing.sort(key=lambda key: key in wanted)
+    for first in range(0, len(differing), 100):
+        keys = differing[first : first + 100]
+        message = dns.update.UpdateMessage(zone, keyring=KEYRING)
+        for key in keys:
+            if key in shown:
+                message.delete(*key)
+        for key in keys:
+            if key in wanted and not (key[0] == apex and key[1] in (dns.rdatatype.NS, dns.rdatatype.SOA)):
+                message.add(key[0], wanted[key])
+        if message.update:
+            yield message
+
+
+def _same(one: dns.rdataset.Rdataset | None, other: dns.rdataset.Rdataset | None) -> bool:
+    return one is not None and other is not None and one == other and one.ttl == other.ttl

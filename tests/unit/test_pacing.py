@@ -46,7 +46,12 @@ def test_threads_share_the_bucket_of_an_account() -> None:
     paces = Paces(200, 1)
     clock = SystemClock()
     began = clock.monotonic()
-    threads = [threading.Thread(target=lambda: [paces.of("one", clock).take() for _ in range(10)]) for _ in range(4)]
+
+    def take_ten() -> None:
+        for _ in range(10):
+            paces.of("one", clock).take()
+
+    threads = [threading.Thread(target=take_ten) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -24,6 +24,7 @@ from realmkit.errors import (
     AuthError,
     ConflictError,
     InputError,
+    NoZoneError,
     OutcomeUnknownError,
     ProviderError,
     RateLimitedError,
@@ -153,7 +154,7 @@ def test_it_is_a_provider_that_keeps_notes() -> None:
 
 # --- statuses -------------------------------------------------------------------------------------------------
 
-READ = {400: RejectedError, 401: AuthError, 403: AuthError, 404: RejectedError, 422: RejectedError,
+READ = {400: RejectedError, 401: AuthError, 403: AuthError, 404: NoZoneError, 422: RejectedError,
         429: RateLimitedError, 500: UnreachableError, 502: UnreachableError, 503: UnreachableError,
         204: ProviderError, 301: ProviderError}  # fmt: skip
 WRITE = READ | {500: OutcomeUnknownError, 502: OutcomeUnknownError, 503: OutcomeUnknownError}

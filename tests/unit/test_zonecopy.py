@@ -16,15 +16,15 @@ from tests.unit.make import ZONE, rrset, soa, zone
 Z = "voice.example.com"
 CAN = Capabilities(atomic=True, cas="zone")
 APEX = [soa(), rrset(Z, "NS", "ns1.example.", ttl=600)]
+_TEXTS: dict[str, tuple[str, str]] = {
+    "A": ("192.0.2.1", "192.0.2.2"), "MX": ("1 a.example.", "2 a.example."), "TXT": ('"x"', '"y"'),
+    "TYPE65400": (r"\# 1 00", r"\# 1 01"),
+}  # fmt: skip
 OWNERS = st.sampled_from([f"a.{Z}", f"b.{Z}", f"*.{Z}", Z])
 SETS = st.builds(
     lambda owner, kind, number, ttl: rrset(owner, kind, *_TEXTS[kind][:number], ttl=ttl),
     OWNERS, st.sampled_from(["A", "MX", "TXT", "TYPE65400"]), st.integers(1, 2), st.integers(0, 9),
 )  # fmt: skip
-_TEXTS = {
-    "A": ("192.0.2.1", "192.0.2.2"), "MX": ("1 a.example.", "2 a.example."), "TXT": ('"x"', '"y"'),
-    "TYPE65400": (r"\# 1 00", r"\# 1 01"),
-}  # fmt: skip
 
 
 @given(st.lists(SETS), st.lists(SETS))
