@@ -1,5 +1,6 @@
 # make demo   the whole story on this machine, nothing else needed
-# make test   all tests; as root on Debian the lab's name servers are installed first (LAB=no leaves them out)
+# make test   all tests, in two processes (JOBS=1 for one); as root on Debian the lab's name servers are installed first
+#             (LAB=no leaves them out); ARGS="-k powerdns" picks some
 # make lab-move  an account's realm moved on real servers, alone and at full length, with its figures
 # make lint   format, rules, types, layers
 # make docs   docs/providers.md, made from the files beside the providers
@@ -7,6 +8,7 @@
 
 PYTHON ?= python3
 VENV ?= .venv
+JOBS ?= 2
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 export LAB
@@ -18,7 +20,7 @@ demo: $(VENV)/.demo-ready
 
 test: $(VENV)/.test-ready
 	@sh tests/lab/install.sh
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup $(ARGS)
 
 lab-move: export REALMKIT_LAB = required
 lab-move: export REALMKIT_LAB_MOVE = full

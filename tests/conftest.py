@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 from contextlib import nullcontext
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -51,6 +51,18 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     if os.environ.get("REALMKIT_LAB") == "required":
         pytest.fail(f"REALMKIT_LAB=required, but there is no lab: {reason}", pytrace=False)
     pytest.skip(f"no lab: {reason}")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Several processes ran the tests: gather what each of them left out."""
+    node.config.stash[LEFT_OUT].update(getattr(node, "workeroutput", {}).get("left out", ()))
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    left_out: set[str] = session.config.stash[LEFT_OUT]
+    if hasattr(session.config, "workeroutput"):  # this is one of several processes
+        session.config.workeroutput["left out"] = sorted(left_out)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

@@ -19,13 +19,12 @@ from __future__ import annotations
 import re
 import threading
 from contextlib import contextmanager
-from ipaddress import ip_address
 from typing import TYPE_CHECKING, Annotated, ClassVar, Final, Literal, NamedTuple
-from urllib.parse import urlsplit
 
 from msgspec import Meta, structs
 
 from realmkit.dns import names, provider
+from realmkit.dns.apiurl import check_url
 from realmkit.dns.provider import Capabilities, Change, Context, Key, Receipt, Secret, Weight, Zone
 from realmkit.errors import (
     ConflictError,
@@ -104,7 +103,7 @@ class Cloudflare:
     )
 
     def __init__(self, settings: CloudflareSettings, context: Context) -> None:
-        _check_url(settings.base_url)
+        check_url(settings.base_url, "cloudflare: base_url", "leave it out", in_the_clear=False)
         self._settings = settings
         self._context = context
         self._owner = context.owner if settings.comments and context.owner else None
@@ -311,25 +310,3 @@ def _check_size(batch: Batch, limits: Capabilities) -> None:
             f"{len(batch)} operations in one batch; Cloudflare takes {limits.max_changes} on this zone's plan",
             hint="apply fewer changes at a time",
         )
-
-
-def _check_url(url: str) -> None:
-    """The token goes to https, or to this machine."""
-    try:
-        parts = urlsplit(url)
-        fine = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0 and url.isprintable()
-    except ValueError:
-        fine = False
-    if not fine or "?" in url or "#" in url:
-        raise InputError(f"cloudflare: base_url {url!r} is no address of an API", hint="leave it out")
-    if parts.username is not None or parts.password is not None:
-        raise InputError("cloudflare: base_url must hold no user and no password", hint="the API wants api_token alone")
-    if parts.scheme == "http" and not _is_this_machine(parts.hostname or ""):
-        raise InputError(f"cloudflare: {parts.hostname} would get the API token in the clear", hint="write https://")
-
-
-def _is_this_machine(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

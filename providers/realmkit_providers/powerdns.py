@@ -21,12 +21,12 @@ from contextlib import suppress
 from functools import cache
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Annotated, ClassVar, Final, NamedTuple
-from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta
 
 from realmkit.dns import names, provider, rdata, records
+from realmkit.dns.apiurl import check_url
 from realmkit.dns.provider import Capabilities, Change, Context, Key, Receipt, Secret, Weight, Zone
 from realmkit.dns.records import RRset
 from realmkit.errors import ConflictError, InputError, OutcomeUnknownError, ProviderError, RejectedError, SecretError
@@ -79,7 +79,7 @@ class PowerDns:
     capabilities: ClassVar[Capabilities] = Capabilities(atomic=True, cas="zone", max_bytes=2_000_000, notes=True)
 
     def __init__(self, settings: PowerDnsSettings, context: Context) -> None:
-        _check_url(settings.url)
+        check_url(settings.url, "powerdns: url", "url: http://HOST:8081")
         self._settings = settings
         self._context = context
         self._owner = context.owner if settings.comments else None
@@ -200,18 +200,6 @@ class _Reading(NamedTuple):
         hidden = {key: extra.disabled() for key, extra in self.extras.items()}
         hidden |= {key: [one for one in edit.records or () if one.disabled] for key, edit in edits.items()}
         return _token((one for one in rrsets.values() if one), hidden, self.opaque)
-
-
-def _check_url(url: str) -> None:
-    try:
-        parts = urlsplit(url)
-        fine = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0 and url.isprintable()
-    except ValueError:
-        fine = False
-    if not fine or "?" in url or "#" in url:
-        raise InputError(f"powerdns: url {url!r} is no address of an API", hint="url: http://HOST:8081")
-    if parts.username is not None or parts.password is not None:
-        raise InputError("powerdns: url must hold no user and no password", hint="the API wants api_key alone")
 
 
 def _reading(zone: Name, answer: ApiZone) -> _Reading:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Literal
-from urllib.parse import urlsplit
 
 from msgspec import Meta, field
 
 from realmkit.dns import names, provider
+from realmkit.dns.apiurl import check_url
 from realmkit.dns.provider import Secret
 from realmkit.errors import InputError
 
@@ -92,26 +92,12 @@ class Route53Settings(provider.Settings, frozen=True):
             )
         if self.external_id is not None and self.role_arn is None:
             raise InputError("route53: external_id belongs to role_arn")
-        for url in (self.endpoint_url, self.sts_endpoint_url):
-            _check_url(url)
+        for setting, url in (("endpoint_url", self.endpoint_url), ("sts_endpoint_url", self.sts_endpoint_url)):
+            if url is not None:
+                check_url(url, f"route53: {setting}", f"{setting}: https://HOST")
         self.ids()
 
 
 def bare_id(text: str) -> str:
     """`Z0123` of `/hostedzone/Z0123`, as answers write it."""
     return text.rpartition("/")[2]
-
-
-def _check_url(url: str | None) -> None:
-    if url is None:
-        return
-    try:
-        parts = urlsplit(url)
-        fine = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0 and url.isprintable()
-    except ValueError:
-        fine = False
-    if not fine or "?" in url or "#" in url or "@" in url:
-        shown = "it" if "@" in url else repr(url)
-        raise InputError(
-            f"route53: endpoint_url: {shown} is no address of an API", hint="endpoint_url: https://HOST, without a user"
-        )

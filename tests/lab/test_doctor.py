@@ -14,7 +14,8 @@ from realmkit.config import open_project
 from realmkit.dns import doctor, registry
 from realmkit.dns.desk import Desk
 from tests.lab.server import KEY, base_zone
-from tests.lab.servers import Knot, Named, PowerDns, Unbound
+from tests.lab.servers import Named, PowerDns, Unbound
+from tests.lab.tree import plant
 from tests.standins.published import Served
 
 if TYPE_CHECKING:
@@ -67,7 +68,6 @@ class World:
 
     named: Named
     pdns: PowerDns
-    parent: Knot
     resolver: Unbound
 
     def config(self) -> str:
@@ -81,23 +81,18 @@ class World:
 @pytest.fixture(scope="module")
 def world(lab: Lab) -> Iterator[World]:
     with lab.namespace.inside(), lab.guest() as own:
-        root, parent, named, pdns = own.start(Named), own.start(Knot), own.start(Named), own.start(PowerDns)
-        root.add_zone(".", "\n".join([
-            "$TTL 3600", "@ SOA ns.example. h.example. 1 60 5 3600 60", "@ NS ns.root.example.",
-            f"ns.root.example. A {root.address}", "example. NS ns.example.", f"ns.example. A {parent.address}", "",
-        ]))  # fmt: skip
-        parent.add_zone("example.", "\n".join([
-            "$TTL 3600", "@ SOA ns h 1 60 5 3600 60", "@ NS ns", f"ns A {parent.address}", f"ns.root A {root.address}",
+        named, pdns = own.start(Named), own.start(PowerDns)
+        tree = plant(own, [
             "doctor NS ns.doctor", f"ns.doctor A {pdns.address}", "other NS ns.doctor",
-            "moved NS elsewhere", f"elsewhere A {named.address}", "",
-        ]))  # fmt: skip
+            "moved NS elsewhere", f"elsewhere A {named.address}",
+        ])  # fmt: skip
         here = base_zone(f"ns A {pdns.address}\nus-east A 198.51.100.10\nmx A 198.51.100.11")
         pdns.add_zone(f"{ZONE}.", here.replace("ns1.lab.example.", f"ns.{ZONE}."))
         pdns.add_zone("moved.example.", here.replace("ns1.lab.example.", f"ns.{ZONE}."))
         aliased = here.replace("us-east A 198.51.100.10", "acme ALIAS lb.example.net.")
         pdns.add_zone("aliased.example.", aliased.replace("ns1.lab.example.", f"ns.{ZONE}."))
         named.add_zone("other.example.", base_zone())
-        yield World(named, pdns, parent, own.start(Unbound, root=root))
+        yield World(named, pdns, tree.resolver)
 
 
 def examined(world: World, directory: Path, text: str) -> list[Check]:

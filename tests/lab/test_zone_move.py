@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.lab.server import KEY, base_zone
-from tests.lab.servers import Knot, Named, PowerDns, Unbound
+from tests.lab.servers import Named, PowerDns, Unbound
 from tests.lab.test_realm import Project
+from tests.lab.tree import plant
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,10 +32,8 @@ ns.child 83 A 192.0.2.81
 
 @dataclass(frozen=True)
 class World:
-    """A root, `example.` below it with the zone's delegation, a resolver, the old and the new home."""
+    """The old and the new home of zones below `example.`, and a resolver that knows their delegation."""
 
-    root: Named
-    parent: Knot
     old: Named
     new: PowerDns
     resolver: Unbound
@@ -43,19 +42,13 @@ class World:
 @pytest.fixture(scope="module")
 def world(lab: Lab) -> Iterator[World]:
     with lab.namespace.inside(), lab.guest() as own:
-        root, parent, old, new = own.start(Named), own.start(Knot), own.start(Named), own.start(PowerDns)
-        root.add_zone(".", "\n".join([
-            "$TTL 3600", "@ SOA ns.example. h.example. 1 60 5 3600 60", "@ NS ns.root.example.",
-            f"ns.root.example. A {root.address}", "example. NS ns.example.", f"ns.example. A {parent.address}", "",
-        ]))  # fmt: skip
-        digest = "00" * 32
-        parent.add_zone("example.", "\n".join([
-            "$TTL 3600", "@ SOA ns h 1 60 5 3600 60", "@ NS ns", f"ns A {parent.address}", f"ns.root A {root.address}",
+        old, new = own.start(Named), own.start(PowerDns)
+        tree = plant(own, [
             f"old A {old.address}", f"new A {new.address}",
             *(f"{zone} 7200 NS old" for zone in ("plain", "signed", "busy", "undone", "odd")),
-            f"signed 900 DS 12345 13 2 {digest}", "",
-        ]))  # fmt: skip
-        yield World(root, parent, old, new, own.start(Unbound, root=root))
+            f"signed 900 DS 12345 13 2 {'00' * 32}",
+        ])  # fmt: skip
+        yield World(old, new, tree.resolver)
 
 
 def project_of(world: World, zone: str, directory: Path, *, more: str = FOREIGN) -> Project:

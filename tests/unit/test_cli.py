@@ -303,3 +303,16 @@ def test_the_demo_tells_its_story_to_the_end_on_either_generation(tmp_path: Path
 def test_app_says_nothing_when_there_is_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     App(".", as_json=False, verbose=False).emit("x", dict, str)
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    "words", [("dns", "plan"), ("dns", "verify"), ("doctor",), ("providers",), ("schema", "config"), ("--help",)]
+)
+def test_no_cloud_is_loaded_where_none_is_used(sh: Shell, words: tuple[str, ...]) -> None:
+    heavy = {"boto3", "botocore", "cloudflare", "pydantic", "httpx", "octodns"}
+    script = (
+        f"import sys; from realmkit import cli; cli.run(['-C', {str(sh.directory)!r}, *{words!r}]); "
+        f"print('loaded', sorted({heavy} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.splitlines()[-1] == "loaded []"

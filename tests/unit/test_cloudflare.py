@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -22,19 +21,6 @@ from realmkit_providers.cloudflare_batch import batch_of, weigh
 from tests.lab.front import Front
 from tests.standins.cloudflare import CloudflareStandIn
 from tests.standins.cloudflare_play import APEX, OWNER, Play
-
-
-@pytest.fixture(scope="module")
-def there() -> Iterator[CloudflareStandIn]:
-    with CloudflareStandIn() as service:
-        yield service
-    assert service.failures == []
-
-
-@pytest.fixture
-def play(there: CloudflareStandIn) -> Iterator[Play]:
-    yield Play(there)
-    there.delete_zone("z.example")
 
 
 def key(name: str, kind: int) -> tuple[bytes, int]:
@@ -111,9 +97,9 @@ def _rrsets(sides: list[tuple[str, int, set[int]] | None]) -> dict[Any, Any]:
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(SIDE, SIDE), min_size=1, max_size=5))
-def test_from_anything_to_anything_in_one_batch(there: CloudflareStandIn, pairs: list[tuple[Any, Any]]) -> None:
+def test_from_anything_to_anything_in_one_batch(service: CloudflareStandIn, pairs: list[tuple[Any, Any]]) -> None:
     """Whatever the order of a batch, no step of it meets what it forbids; and no more is spent than was weighed."""
-    play = Play(there, "pro")
+    play = Play(service, "pro")
     try:
         old, new = _rrsets([pair[0] for pair in pairs]), _rrsets([pair[1] for pair in pairs])
         play.apply(*(Change(None, rrset) for rrset in old.values()))
@@ -127,7 +113,7 @@ def test_from_anything_to_anything_in_one_batch(there: CloudflareStandIn, pairs:
         assert seen.owners == dict.fromkeys(new, "acme")
         assert len({one["id"] for one in play.records()}) == len(play.records())
     finally:
-        there.delete_zone("z.example")
+        service.delete_zone("z.example")
 
 
 def test_the_receipt_bears_cloudflares_own_reference(play: Play) -> None:
@@ -198,7 +184,7 @@ def test_the_limits_are_those_of_the_zones_plan(play: Play, plan: str, changes: 
     assert play.make(plan="free").limits(APEX).max_changes == 200
 
 
-def test_a_plan_of_no_known_name_is_taken_for_the_smallest(play: Play, there: CloudflareStandIn) -> None:
+def test_a_plan_of_no_known_name_is_taken_for_the_smallest(play: Play, service: CloudflareStandIn) -> None:
     shown = play.zone.shown
     play.zone.shown = lambda: shown() | {"plan": {"legacy_id": "novel"}}  # type: ignore[method-assign]
     assert play.provider.limits(APEX).max_changes == 200

@@ -23,22 +23,7 @@ from realmkit.errors import (
 from realmkit_providers.cloudflare_answers import CutError
 from tests.lab.front import Answer, Front, Strike
 from tests.lab.proxy import Fault, Proxy
-from tests.standins.cloudflare import CloudflareStandIn
 from tests.standins.cloudflare_play import APEX, Play
-
-
-@pytest.fixture(scope="module")
-def there() -> Iterator[CloudflareStandIn]:
-    with CloudflareStandIn() as service:
-        yield service
-    assert service.failures == []
-
-
-@pytest.fixture
-def play(there: CloudflareStandIn) -> Iterator[Play]:
-    yield Play(there)
-    there.delete_zone("z.example")
-    there.most_per_page = 5000
 
 
 @pytest.fixture

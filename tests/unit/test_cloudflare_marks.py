@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -14,21 +13,7 @@ from realmkit.dns import records as rr
 from realmkit.dns.plan import Change
 from realmkit.errors import OutcomeUnknownError, RejectedError
 from tests.lab.front import Front
-from tests.standins.cloudflare import CloudflareStandIn
 from tests.standins.cloudflare_play import APEX, OWNER, Play
-
-
-@pytest.fixture(scope="module")
-def there() -> Iterator[CloudflareStandIn]:
-    with CloudflareStandIn() as service:
-        yield service
-    assert service.failures == []
-
-
-@pytest.fixture
-def play(there: CloudflareStandIn) -> Iterator[Play]:
-    yield Play(there)
-    there.delete_zone("z.example")
 
 
 def key(name: str, kind: int) -> tuple[bytes, int]:

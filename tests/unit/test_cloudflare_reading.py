@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -15,19 +14,6 @@ from realmkit.errors import ConflictError, NoZoneError, RejectedError
 from tests.lab.front import Front
 from tests.standins.cloudflare import CloudflareStandIn
 from tests.standins.cloudflare_play import APEX, Play
-
-
-@pytest.fixture(scope="module")
-def there() -> Iterator[CloudflareStandIn]:
-    with CloudflareStandIn() as service:
-        yield service
-    assert service.failures == []
-
-
-@pytest.fixture
-def play(there: CloudflareStandIn) -> Iterator[Play]:
-    yield Play(there)
-    there.delete_zone("z.example")
 
 
 def key(name: str, kind: int) -> tuple[bytes, int]:
@@ -69,14 +55,14 @@ def test_differing_ttls_are_told_and_mended(play: Play) -> None:
     assert play.provider.snapshot(APEX).token == there.token != seen.token
 
 
-def test_numbers_that_come_as_floats(play: Play, there: CloudflareStandIn) -> None:
+def test_numbers_that_come_as_floats(play: Play, service: CloudflareStandIn) -> None:
     rrset = play.has("_sip._udp", "SRV", 300, "10 50 5060 a.example.")
-    there.floats = True
+    service.floats = True
     try:
         assert play.provider.snapshot(APEX).rrsets == {rrset.key: rrset}
         play.apply(Change(rrset, play.rrset("_sip._udp", "SRV", 60, "10 50 5061 a.example.")))
     finally:
-        there.floats = False
+        service.floats = False
 
 
 def test_what_can_not_be_said_is_told_and_counts(play: Play) -> None:
@@ -100,10 +86,10 @@ def test_a_zone_that_is_not_active_says_so(play: Play, status: str, word: str) -
     assert word in said
 
 
-def test_the_active_zone_is_meant_where_there_are_several(play: Play, there: CloudflareStandIn) -> None:
-    other = there.new_account("other")
-    token = there.new_token(play.account, other)
-    copy = there.new_zone("z.example", other, status="pending")
+def test_the_active_zone_is_meant_where_there_are_several(play: Play, service: CloudflareStandIn) -> None:
+    other = service.new_account("other")
+    token = service.new_token(play.account, other)
+    copy = service.new_zone("z.example", other, status="pending")
     play.has("a", "A", 300, "192.0.2.1")
     assert play.make(token=token).snapshot(APEX).rrsets.keys() == {key("a", rr.A)}
     play.zone.status = "moved"
@@ -116,8 +102,8 @@ def test_the_active_zone_is_meant_where_there_are_several(play: Play, there: Clo
     assert copy.records.records() == []
 
 
-def test_a_zone_of_another_account_is_none(play: Play, there: CloudflareStandIn) -> None:
-    token = there.new_token(there.new_account("stranger"))
+def test_a_zone_of_another_account_is_none(play: Play, service: CloudflareStandIn) -> None:
+    token = service.new_token(service.new_account("stranger"))
     with pytest.raises(NoZoneError) as caught:
         play.make(token=token).snapshot(APEX)
     assert "account" in (caught.value.hint or "")
@@ -126,10 +112,10 @@ def test_a_zone_of_another_account_is_none(play: Play, there: CloudflareStandIn)
         play.make(account="nobody").snapshot(APEX)
 
 
-def test_a_zone_that_was_made_anew_is_found_again(play: Play, there: CloudflareStandIn) -> None:
+def test_a_zone_that_was_made_anew_is_found_again(play: Play, service: CloudflareStandIn) -> None:
     seen = play.provider.snapshot(APEX)
-    there.delete_zone("z.example")
-    there.new_zone("z.example", play.account)
+    service.delete_zone("z.example")
+    service.new_zone("z.example", play.account)
     assert play.provider.snapshot(APEX) == seen
 
 

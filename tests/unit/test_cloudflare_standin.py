@@ -14,23 +14,16 @@ from tests.standins.cloudflare_words import Refusal
 from tests.standins.published import Served
 
 
-@pytest.fixture(scope="module")
-def there() -> Iterator[CloudflareStandIn]:
-    with CloudflareStandIn() as service:
-        yield service
-    assert service.failures == []
+@pytest.fixture
+def zone(service: CloudflareStandIn) -> Iterator[Zone]:
+    yield service.new_zone("z.example", service.new_account("acme"))
+    service.delete_zone("z.example")
 
 
 @pytest.fixture
-def zone(there: CloudflareStandIn) -> Iterator[Zone]:
-    yield there.new_zone("z.example", there.new_account("acme"))
-    there.delete_zone("z.example")
-
-
-@pytest.fixture
-def client(there: CloudflareStandIn, zone: Zone) -> Iterator[cloudflare.Cloudflare]:
-    token = there.new_token(zone.account)
-    with cloudflare.Cloudflare(api_token=token, base_url=there.url, max_retries=0) as made:
+def client(service: CloudflareStandIn, zone: Zone) -> Iterator[cloudflare.Cloudflare]:
+    token = service.new_token(zone.account)
+    with cloudflare.Cloudflare(api_token=token, base_url=service.url, max_retries=0) as made:
         yield made
 
 
@@ -64,8 +57,8 @@ def test_the_sdk_reads_and_writes(client: cloudflare.Cloudflare, zone: Zone) -> 
     assert list(client.dns.records.list(zone_id=shown.id)) == []
 
 
-def test_all_pages_are_had(client: cloudflare.Cloudflare, zone: Zone, there: CloudflareStandIn) -> None:
-    there.load(zone, [Served(f"h{number}.z.example.", 300, "A", ("192.0.2.1",)) for number in range(250)])
+def test_all_pages_are_had(client: cloudflare.Cloudflare, zone: Zone, service: CloudflareStandIn) -> None:
+    service.load(zone, [Served(f"h{number}.z.example.", 300, "A", ("192.0.2.1",)) for number in range(250)])
     assert len({one.id for one in client.dns.records.list(zone_id=zone.records.id, per_page=100)}) == 250
 
 
@@ -179,9 +172,9 @@ def test_names_are_completed(zone: Zone) -> None:
 # --- who may what -------------------------------------------------------------------------------------------------
 
 
-def test_tokens_and_accounts(there: CloudflareStandIn, zone: Zone) -> None:
+def test_tokens_and_accounts(service: CloudflareStandIn, zone: Zone) -> None:
     def ask(token: str, *, writes: bool = False) -> int:
-        with cloudflare.Cloudflare(api_token=token, base_url=there.url, max_retries=0) as made:
+        with cloudflare.Cloudflare(api_token=token, base_url=service.url, max_retries=0) as made:
             path = f"/zones/{zone.records.id}/dns_records"
             try:
                 made.post(path, cast_to=object, body=a(1)) if writes else made.get(path, cast_to=object)
@@ -191,11 +184,11 @@ def test_tokens_and_accounts(there: CloudflareStandIn, zone: Zone) -> None:
 
     assert ask("too short") == 6003
     assert ask("f" * 40) == 9109
-    assert ask(there.new_token(there.new_account("stranger"))) == 7003
-    reader = there.new_token(zone.account, writes=False)
+    assert ask(service.new_token(service.new_account("stranger"))) == 7003
+    reader = service.new_token(zone.account, writes=False)
     assert (ask(reader), ask(reader, writes=True)) == (0, 10000)
-    assert ask(there.new_token(zone.account), writes=True) == 0
-    old = cloudflare.Cloudflare(api_email="x@example.com", api_key="k", base_url=there.url, max_retries=0)
+    assert ask(service.new_token(zone.account), writes=True) == 0
+    old = cloudflare.Cloudflare(api_email="x@example.com", api_key="k", base_url=service.url, max_retries=0)
     with old, pytest.raises(cloudflare.BadRequestError):
         list(old.zones.list())
 
@@ -219,15 +212,15 @@ def test_what_is_served(zone: Zone) -> None:
 @pytest.mark.skipif(
     importlib.util.find_spec("octodns_cloudflare") is None, reason="pip install -e '.[bench]' brings octodns-cloudflare"
 )
-def test_octodns_converges(there: CloudflareStandIn, zone: Zone) -> None:
+def test_octodns_converges(service: CloudflareStandIn, zone: Zone) -> None:
     from octodns.record import Record
     from octodns.zone import Zone as OctoZone
     from octodns_cloudflare import CloudflareProvider
 
-    token = there.new_token(zone.account)
+    token = service.new_token(zone.account)
 
     def provider() -> Any:
-        return CloudflareProvider("cf", token=token, api_url=there.url, records_per_page=2)
+        return CloudflareProvider("cf", token=token, api_url=service.url, records_per_page=2)
 
     def wanted(ttl: int, *addresses: str) -> Any:
         made = OctoZone("z.example.", [])

@@ -6,6 +6,7 @@ import os
 import random
 import socket
 import struct
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -320,5 +321,13 @@ def test_noise_on_both_sockets(server: NameServer) -> None:
     for _ in range(100):  # more than it keeps open
         with socket.create_connection(where) as tcp:
             tcp.sendall(struct.pack("!H", noise.randrange(65536)) + noise.randbytes(30))
-    assert ask(server, "acme", "A").answer
+    assert patiently(server).answer
     assert ask(server, "acme", "A", tcp=True).answer
+
+
+def patiently(server: NameServer) -> dns.message.Message:
+    """Ask as resolvers do: the noise may have filled the socket's buffer, and what does not fit is dropped."""
+    for _ in range(3):
+        with suppress(dns.exception.Timeout):
+            return ask(server, "acme", "A")
+    raise AssertionError("no answer to any of three questions")

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,26 +21,13 @@ from tests.lab.servers import Knot
 from tests.standins.route53 import Route53StandIn
 from tests.standins.route53_http import error_reply
 from tests.standins.route53_zone import canonical_set
-from tests.unit.route53_clouds import a, at_home, client, context, provider
+from tests.unit.route53_clouds import a, client, context, provider
 
 APEX = names.absolute("z.example")
 ALIAS = (
     "<AliasTarget><HostedZoneId>Z2FDTNDATAQYW2</HostedZoneId><DNSName>d1.cloudfront.example.</DNSName>"
     "<EvaluateTargetHealth>false</EvaluateTargetHealth></AliasTarget>"
 )
-
-
-@pytest.fixture(scope="module")
-def cloud() -> Iterator[Route53StandIn]:
-    with Route53StandIn() as there:
-        yield there
-
-
-@pytest.fixture(autouse=True)
-def _home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, cloud: Route53StandIn) -> None:
-    at_home(monkeypatch, tmp_path)
-    cloud.account = cloud.new_account()
-    cloud.polls = 0
 
 
 def weighted(name: str, identifier: str, address: str = "192.0.2.9") -> Any:

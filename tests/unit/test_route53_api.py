@@ -34,24 +34,11 @@ from tests.lab.front import Answer, Front, Strike
 from tests.standins.route53 import Route53StandIn
 from tests.standins.route53_http import error_reply
 from tests.standins.route53_zone import canonical_set
-from tests.unit.route53_clouds import Movable, a, at_home, client, context, provider
+from tests.unit.route53_clouds import Movable, a, client, context, provider
 
 APEX = names.absolute("z.example")
 ROLE = "arn:aws:iam::{}:role/dns"
 XMLNS = 'xmlns="https://route53.amazonaws.com/doc/2013-04-01/"'
-
-
-@pytest.fixture(scope="module")
-def cloud() -> Iterator[Route53StandIn]:
-    with Route53StandIn() as there:
-        yield there
-
-
-@pytest.fixture(autouse=True)
-def _home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, cloud: Route53StandIn) -> None:
-    at_home(monkeypatch, tmp_path)
-    cloud.account = cloud.new_account()
-    cloud.per_second = None
 
 
 @pytest.fixture

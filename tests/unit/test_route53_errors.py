@@ -45,13 +45,13 @@ def of(error: Exception, *, write: bool = False) -> ProviderError:
 
 
 ANSWERS: list[tuple[str, int, type[ProviderError]]] = [
-    *((code, 400, RateLimitedError) for code in route53_errors.THROTTLED),
+    *((code, 400, RateLimitedError) for code in sorted(route53_errors.THROTTLED)),
     ("Throttling", 503, RateLimitedError),
     ("429", 429, RateLimitedError),
-    *((code, 403, AuthError) for code in route53_errors.DENIED),
-    *((code, 400, AuthError) for code in route53_errors.EXPIRED),
-    *((code, 403, AuthError) for code in route53_errors.UNKNOWN_KEY),
-    *((code, 403, AuthError) for code in route53_errors.BAD_SIGNATURE),
+    *((code, 403, AuthError) for code in sorted(route53_errors.DENIED)),
+    *((code, 400, AuthError) for code in sorted(route53_errors.EXPIRED)),
+    *((code, 403, AuthError) for code in sorted(route53_errors.UNKNOWN_KEY)),
+    *((code, 403, AuthError) for code in sorted(route53_errors.BAD_SIGNATURE)),
     ("RequestTimeTooSkewed", 403, AuthError),
     ("SomethingNew", 403, AuthError),
     ("401", 401, AuthError),

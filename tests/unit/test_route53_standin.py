@@ -2,29 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
 from tests.standins.route53 import Route53StandIn
-from tests.unit.route53_clouds import at_home, client
-
-
-@pytest.fixture(scope="module")
-def cloud() -> Iterator[Route53StandIn]:
-    with Route53StandIn() as there:
-        yield there
-
-
-@pytest.fixture(autouse=True)
-def _home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, cloud: Route53StandIn) -> None:
-    at_home(monkeypatch, tmp_path)
-    cloud.account = cloud.new_account()
-    cloud.polls = 0
+from tests.unit.route53_clouds import client
 
 
 @pytest.fixture

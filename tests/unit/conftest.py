@@ -1,0 +1,53 @@
+"""The clouds' stand-ins without a name server behind them: one of each for a module, a fresh account for each test."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.standins.cloudflare import CloudflareStandIn
+from tests.standins.route53 import Route53StandIn
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.standins.cloudflare_play import Play
+
+
+@pytest.fixture(scope="module")
+def service() -> Iterator[CloudflareStandIn]:
+    """A Cloudflare; a module's tests make zones and accounts of their own."""
+    with CloudflareStandIn() as cloudflare:
+        yield cloudflare
+    assert cloudflare.failures == []
+
+
+@pytest.fixture
+def play(service: CloudflareStandIn) -> Iterator[Play]:
+    """The zone `z.example` there, and the provider beside it."""
+    from tests.standins.cloudflare_play import Play
+
+    yield Play(service)
+    service.delete_zone("z.example")
+    service.most_per_page = 5000
+
+
+@pytest.fixture(scope="module")
+def aws() -> Iterator[Route53StandIn]:
+    """A Route 53 with its token service."""
+    with Route53StandIn() as service:
+        yield service
+
+
+@pytest.fixture
+def cloud(aws: Route53StandIn, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Route53StandIn:
+    """It, with a fresh account, asked from an empty home without any credentials."""
+    from tests.unit.route53_clouds import at_home
+
+    at_home(monkeypatch, tmp_path)
+    aws.account = aws.new_account()
+    aws.polls = 0
+    aws.per_second = None
+    return aws
