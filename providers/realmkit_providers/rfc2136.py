@@ -19,7 +19,7 @@ from realmkit.dns.plan import apply_to, group_of
 from realmkit.dns.provider import Capabilities, Receipt, Secret, Weight, Zone
 from realmkit.dns.request import server_from_text
 from realmkit.dns.tsig import Algorithm, Key
-from realmkit.errors import AuthError, ConflictError, OutcomeUnknownError, ProviderError, RejectedError
+from realmkit.errors import AuthError, ConflictError, NoZoneError, OutcomeUnknownError, ProviderError, RejectedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -81,7 +81,7 @@ class Rfc2136:
         source = self._source()
         base = self._base(zone, token, source)
         _check(base, changes)
-        rcode = update.send(update.message(zone, changes, transfer.soa_from_token(token)), source)
+        rcode = self._send(zone, update.message(zone, changes, transfer.soa_from_token(token)), source)
         if rcode != wire.NOERROR:
             raise self._failure(rcode, base, source)
         state = _state_with(base, changes, source)
@@ -106,6 +106,18 @@ class Rfc2136:
                 more_steps, more_octets = load.add(change)
                 steps, size = steps + more_steps, size + more_octets
         return Weight(steps, size)
+
+    @staticmethod
+    def _send(zone: Name, message: bytes, source: Source) -> int:
+        try:
+            rcode = update.send(message, source)
+        except AuthError as error:
+            if transfer.serves(zone, source):
+                raise
+            raise _gone(zone, source) from error
+        if rcode == wire.NOTAUTH and not transfer.serves(zone, source):
+            raise _gone(zone, source)
+        return rcode
 
     def _source(self) -> Source:
         tsig = self._settings.tsig
@@ -173,6 +185,12 @@ def _check(base: Zone, changes: Sequence[Change]) -> None:
             raise RejectedError(f"{names.to_text(name)} can't be without name servers")
         if change.after and not all(rdata.well_formed(kind, one) for one in change.after.rdata):
             raise RejectedError(f"{names.to_text(name)}: a record is no {rr.type_to_text(kind)}")
+
+
+def _gone(zone: Name, source: Source) -> NoZoneError:
+    return NoZoneError(
+        f"{source.server} does not serve {names.to_text(zone)} any more", hint="was it taken away, or renamed?"
+    )
 
 
 def _moved(now: Zone, source: Source) -> ConflictError:

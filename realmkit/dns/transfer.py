@@ -18,7 +18,7 @@ from realmkit.dns.request import Request, Server
 from realmkit.dns.tsig import UnsignedRefusalError
 from realmkit.dns.wire import Record
 from realmkit.dns.writer import AUTHORITY, Writer
-from realmkit.errors import AuthError, ProviderError, RejectedError, UnreachableError
+from realmkit.errors import AuthError, NoZoneError, ProviderError, RejectedError, UnreachableError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -208,15 +208,18 @@ def _refusal(rcode: int, zone: Name, source: Source, *, signed: bool) -> Provide
     if source.key and not signed:
         said += f" and did not sign it with the key {source.key.text}"
     # Without a signature, NOTAUTH says that the zone is not here, or that the key is not good enough (Knot, PowerDNS)
-    if rcode == wire.REFUSED or (rcode == wire.NOTAUTH and not signed and _serves(zone, source)):
+    if rcode == wire.REFUSED or (rcode == wire.NOTAUTH and not signed and serves(zone, source)):
         who = f"the key {source.key.text}" if source.key else "this address, or give a TSIG key"
-        return AuthError(said, hint=f"allow the transfer to {who} (BIND: allow-transfer; Knot: acl with transfer)")
+        hint = f"allow the transfer to {who} (BIND: allow-transfer; Knot: acl with transfer)"
+        if rcode == wire.NOTAUTH:  # PowerDNS says no more to a signature whose time is off
+            hint += "; is this machine's clock right?"
+        return AuthError(said, hint=hint)
     if rcode == wire.NOTAUTH:
-        return RejectedError(said, hint="is the zone's name right, and has this server the zone?")
+        return NoZoneError(said, hint="is the zone's name right, and has this server the zone?")
     return RejectedError(said)
 
 
-def _serves(zone: Name, source: Source) -> bool:
+def serves(zone: Name, source: Source) -> bool:
     """Whether the server is authoritative for the zone, as it tells everyone; true if it does not tell."""
     try:
         with source._replace(key=None).request() as request:

@@ -51,7 +51,8 @@ class UnsignedRefusalError(AuthError):
     def __init__(self, rcode: int, key: str) -> None:
         super().__init__(
             f"the server answered {wire.rcode_to_text(rcode)} and did not sign it",
-            hint=f"does the server know the key {key}, and allow it this? Its log says why it refused",
+            hint=f"does the server know the key {key}, and allow it this? Is this machine's clock right? Its log says "
+            "why it refused",
         )
         self.rcode = rcode
 

@@ -84,6 +84,10 @@ class Bench(ABC):
         """The provider, with everything right, pointed at this URL. Feature `http`."""
         raise NotImplementedError
 
+    def with_clock_off(self, seconds: float) -> Provider:
+        """The provider with everything right, on a machine whose clock is wrong. Feature `signs`."""
+        raise NotImplementedError
+
     def with_another_account(self) -> Provider:
         """The provider with credentials that are good for an account that has no such zone. Feature `accounts`."""
         raise NotImplementedError
@@ -122,7 +126,7 @@ class Harness(ABC):
         provider: the class under test; its `capabilities` pick the tests.
         features: of `network` (it talks to a server), `credentials` (it proves who it is), `http` (over HTTP, so that
             `tests.lab.front` can stand between), `accounts` (one API, several customers), `pages` (a zone is read in
-            several requests), `deletes-zones` (`Bench.delete_zone` works).
+            several requests), `signs` (requests are signed with the time), `deletes-zones` (`Bench.delete_zone` works).
         shows: types of the apex that a snapshot shows beside what the cases write.
         blind: what every snapshot says that it can't see.
         without: types whose foreign records the backend can't hold, or the provider can't see; cases go without them.

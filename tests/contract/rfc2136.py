@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from msgspec import structs
+
+from realmkit.clock import SystemClock
 from realmkit_providers.rfc2136 import Rfc2136, Rfc2136Settings, TsigSettings
 from tests.contract.harness import Bench, Harness
 from tests.contract.oracle import name_text, texts, type_text, zone_lines
@@ -22,11 +26,21 @@ if TYPE_CHECKING:
     from tests.lab.server import Authoritative
 
 
+class WrongClock(SystemClock):
+    """The machine's clock, so many seconds off."""
+
+    def __init__(self, seconds: float) -> None:
+        self._off = timedelta(seconds=seconds)
+
+    def now(self) -> datetime:
+        return super().now() + self._off
+
+
 class Rfc2136Bench(Bench):
     """A zone of one of the lab's primaries; the second writer is nsupdate."""
 
     def __init__(self, server: Authoritative, zone: Name, directory: Path) -> None:
-        self.server = server
+        self.server = self.authority = server
         self.zone = zone
         self.directory = directory
         self.good, self.bad = self.secrets(KEY.secret, "YW5vdGhlciBzZWNyZXQgb2YgdGhpcnR5LXR3byBieXQ=")
@@ -35,6 +49,13 @@ class Rfc2136Bench(Bench):
     def _provider(self, secret: Secret | None = None, server: str = "", timeout: float = 30.0) -> Provider:
         tsig = TsigSettings(KEY.name, secret or self.good)
         return Rfc2136(Rfc2136Settings(server or self.server.where, tsig, timeout), self.context())
+
+    def with_clock_off(self, seconds: float) -> Provider:
+        context = structs.replace(self.context(), clock=WrongClock(seconds))
+        return Rfc2136(Rfc2136Settings(self.server.where, TsigSettings(KEY.name, self.good)), context)
+
+    def delete_zone(self) -> None:
+        self.authority.drop_zone(name_text(self.zone))
 
     def second_writer(self, change: Change) -> None:
         name, kind = name_text(change.key[0]), type_text(change.key[1])
@@ -65,7 +86,7 @@ class Rfc2136Bench(Bench):
 
 class _OnServer(Harness):
     provider = Rfc2136
-    features = frozenset({"network", "credentials"})
+    features = frozenset({"network", "credentials", "signs", "deletes-zones"})
     hard_limit = 65535
 
     def new_zone(self, rrsets: Sequence[RRset], zone: Name) -> Rfc2136Bench:

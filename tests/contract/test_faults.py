@@ -160,16 +160,6 @@ def test_another_account_does_not_have_the_zone(bench: Bench, zone: Name, start:
     assert content_of(bench) == {start.key: start}
 
 
-@pytest.mark.needs("deletes-zones")
-def test_a_zone_that_is_deleted_meanwhile(bench: Bench, zone: Name, start: RRset) -> None:
-    seen = bench.provider.snapshot(zone)
-    bench.delete_zone()
-    with pytest.raises(RejectedError):
-        bench.provider.apply(zone, [Change(start, None)], seen.token)
-    with pytest.raises(RejectedError):
-        bench.provider.snapshot(zone)
-
-
 # --- readings that are not whole ----------------------------------------------------------------------------------
 
 

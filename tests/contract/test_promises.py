@@ -213,6 +213,31 @@ def test_bad_credentials_are_said_to_be_bad(bench: Bench, zone: Name, start: RRs
     assert bench.provider.snapshot(zone) == seen
 
 
+@pytest.mark.needs("signs")
+@pytest.mark.parametrize("seconds", [-3600, 3600])
+def test_clocks_that_differ_are_said_to(bench: Bench, zone: Name, start: RRset, seconds: float) -> None:
+    seen = bench.provider.snapshot(zone)
+    lost_in_time = bench.with_clock_off(seconds)
+    for attempt in (
+        lambda: lost_in_time.snapshot(zone),
+        lambda: lost_in_time.apply(zone, [Change(start, None)], seen.token),
+    ):
+        with pytest.raises(AuthError) as caught:
+            attempt()
+        assert "clock" in f"{caught.value.message} {caught.value.hint}"
+    assert bench.provider.snapshot(zone) == seen
+
+
+@pytest.mark.needs("deletes-zones")
+def test_a_zone_that_is_deleted_meanwhile(bench: Bench, zone: Name, start: RRset) -> None:
+    seen = bench.provider.snapshot(zone)
+    bench.delete_zone()
+    with pytest.raises(RejectedError):
+        bench.provider.apply(zone, [Change(start, None)], seen.token)
+    with pytest.raises(RejectedError):
+        bench.provider.snapshot(zone)
+
+
 @pytest.mark.needs("network")
 def test_a_dead_server_is_unreachable(bench: Bench, zone: Name, start: RRset) -> None:
     seen = bench.provider.snapshot(zone)

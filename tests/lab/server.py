@@ -212,6 +212,10 @@ class Authoritative(Server):
     def add_secondary(self, zone: str, primary: Server) -> None:
         """Serve `zone` as `primary` has it: transfers and NOTIFY with `KEY`."""
 
+    @abstractmethod
+    def drop_zone(self, zone: str) -> None:
+        """Serve `zone` no longer."""
+
     def zone_file(self, zone: str) -> Path:
         """The file from which it serves `zone`; PowerDNS has none."""
         return self.directory / f"{zone}zone"
@@ -220,6 +224,9 @@ class Authoritative(Server):
         path = self.zone_file(zone)
         path.write_text(text)
         return path
+
+    def _await_none(self, zone: str) -> None:
+        wait_for(f"{self} serves {zone} no longer", lambda: self.serial(zone) is None, log=self.log_text)
 
     def _await_zone(self, zone: str) -> None:
         wait_for(f"{self} serves {zone}", lambda: self.serial(zone) is not None, log=self.log_text)

@@ -69,6 +69,10 @@ options {{
         run(*self.control, "addzone", zone, body)
         self._await_zone(zone)
 
+    def drop_zone(self, zone: str) -> None:
+        run(*self.control, "delzone", "-clean", zone)
+        self._await_none(zone)
+
 
 class Knot(Authoritative):
     """Knot DNS. Its configuration is written anew for each zone and reloaded; `KEY` may update everything."""
@@ -141,6 +145,12 @@ template:
 
     def add_secondary(self, zone: str, primary: Server) -> None:
         self._add(zone, f"    master: {self._remote(primary)}\n", "    zonefile-load: none\n")
+
+    def drop_zone(self, zone: str) -> None:
+        del self._zones[zone]
+        self.configure()
+        run(*self.control, "reload")
+        self._await_none(zone)
 
     def _remote(self, server: Server) -> str:
         name = "r" + server.address.replace(".", "-") + f"-{server.port}"
@@ -218,6 +228,10 @@ include: "{d}/pattern.d/*.conf"
         run(*self.control, "addzone", zone, zone)
         # While it takes a zone, its old and its new process answer in turns: many answers in a row must be of the new.
         wait_for(f"{self} serves {zone}", lambda: all(self._knows(zone) for _ in range(20)), log=self.log_text)
+
+    def drop_zone(self, zone: str) -> None:
+        run(*self.control, "delzone", zone)
+        self._await_none(zone)
 
     def _knows(self, zone: str) -> bool:
         try:
@@ -311,6 +325,10 @@ class PowerDns(Authoritative):
         if secondaries:
             self.api("POST", metadata, {"kind": "ALSO-NOTIFY", "metadata": [one.where for one in secondaries]})
         self._await_zone(zone)
+
+    def drop_zone(self, zone: str) -> None:
+        self.api("DELETE", f"/zones/{zone}")
+        self._await_none(zone)
 
     def add_secondary(self, zone: str, primary: Server) -> None:
         data = {"name": zone, "kind": "Slave", "masters": [primary.where], "slave_tsig_key_ids": [KEY.name]}
