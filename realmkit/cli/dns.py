@@ -305,19 +305,25 @@ def unlock(app: App, name: str, types: tuple[str, ...]) -> int:
 def _planned(
     app: App, names: tuple[str, ...], allow: tuple[str, ...], ttl: int | None, *, migration: bool, to: str | None
 ) -> Planned:
-    from realmkit.dns import guard, workflow, zonemove
-    from realmkit.dns.names import absolute
+    from realmkit.dns import guard, workflow
 
     guard.check_allowed(allow)
-    desk = app.desk()
     if to is not None:
         if ttl is not None or migration:
             raise click.UsageError("--to copies a zone as it is: leave TTLs out")
-        return zonemove.plan_copy(desk, absolute(_one_zone(names)), to, allow=allow)
+        return _planned_copy(app, names, to, allow)
+    desk = app.desk()
     if migration and ttl is not None:
         raise click.UsageError("--ttl and --migration-ttl exclude each other")
     wanted_ttl = desk.project.config.policy.migration_ttl if migration else ttl
     return workflow.make_plan(desk, allow=allow, only=desk.select(names), ttl=wanted_ttl)
+
+
+def _planned_copy(app: App, names: tuple[str, ...], to: str, allow: tuple[str, ...]) -> Planned:
+    from realmkit.dns import zonemove
+    from realmkit.dns.names import absolute
+
+    return zonemove.plan_copy(app.desk(), absolute(_one_zone(names)), to, allow=allow)
 
 
 def _one_zone(names: tuple[str, ...]) -> str:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from msgspec import NODEFAULT, Struct, structs, to_builtins
 
 from realmkit.config import Project, decode
-from realmkit.dns.about import about
 from realmkit.dns.provider import Context, KnowsLimits, KnowsServers, MakesZones, Protects, Provider
 from realmkit.dns.records import type_to_text
 from realmkit.errors import InputError, MissingExtraError
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from realmkit.clock import Clock
+    from realmkit.dns.about import About
 
 GROUP: Final = "realmkit.providers"
 _ATTRIBUTE: Final = re.compile(r" {8}([a-z_]+(?:, [a-z_]+)*): (.*)")
@@ -29,16 +29,23 @@ def available() -> dict[str, EntryPoint]:
     return {point.name: point for point in entry_points(group=GROUP)}
 
 
+def about(point: EntryPoint) -> About | None:
+    """What stands beside a provider's module (`realmkit.dns.about`); None where there is nothing."""
+    from realmkit.dns import about as described
+
+    return described.about(point)
+
+
 def load(point: EntryPoint) -> type[Provider]:
     """Import a provider's class.
 
     Raises:
         MissingExtraError: a package that it needs is not installed.
     """
-    described = about(point)
-    for module in described.requires if described else ():
-        if find_spec(module) is None:  # providers import their SDK when they use it: looking costs nothing
-            raise _missing(point, module)
+    if point.extras and (described := about(point)):
+        for module in described.requires:  # providers import their SDK when they use it: looking costs nothing
+            if find_spec(module) is None:
+                raise _missing(point, module)
     try:
         return cast("type[Provider]", point.load())
     except ImportError as error:
@@ -111,7 +118,8 @@ def _settings(kind: type[Struct]) -> Iterator[dict[str, Any]]:
     """Each setting with its default and what its docstring says of it."""
     said = _attributes(kind.__doc__ or "")
     for field in structs.fields(kind):
-        shown = None if field.default is NODEFAULT else to_builtins(field.default, enc_hook=repr)
+        default = field.default_factory() if callable(field.default_factory) else field.default
+        shown = None if default is NODEFAULT else to_builtins(default, enc_hook=repr)
         yield {
             "name": field.encode_name,
             "required": field.required,

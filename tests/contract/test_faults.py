@@ -7,7 +7,9 @@ again, or to give up with an exact account), the plan goes through `ZoneApplier`
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+import random
+from contextlib import contextmanager, suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -53,6 +55,9 @@ REFUSED: dict[str, tuple[type[ProviderError], float | None]] = {
     "throttled": (RateLimitedError, 7.0),
     "throttled-vaguely": (RateLimitedError, None),
 }
+
+
+MUTATIONS = 40
 
 
 class QuickClock(SystemClock):
@@ -169,6 +174,42 @@ def test_half_an_answer_is_no_zone(bench: Bench, zone: Name, keep: float) -> Non
         front.strike = Strike(keep=keep)
         with pytest.raises(ProviderError):
             provider.snapshot(zone)
+
+
+def _mutated(body: bytes, seed: int) -> bytes:
+    """The same octets with a few of them changed, taken out, doubled, or put elsewhere."""
+    dice = random.Random(seed)  # the same in each run
+    octets = bytearray(body)
+    for _ in range(dice.choice((1, 1, 2, 8))):
+        if not octets:
+            break
+        at, size = dice.randrange(len(octets)), dice.choice((1, 1, 4, 40))
+        piece = bytes(octets[at : at + size])
+        octets[at : at + size] = dice.choice((dice.randbytes(size), b"", piece * 2, b"null", b'"', b"<", b"\xff"))
+    return bytes(octets)
+
+
+def test_answers_that_were_tampered_with_are_errors_or_zones(bench: Bench, zone: Name, start: RRset) -> None:
+    """Whatever comes, no reading ends in anything but a zone or one of our errors, and no writing either."""
+    other = a_record(zone, address="192.0.2.2")
+    changes = [Change(start, other)]
+    outcomes: set[str] = set()
+    with fronted(bench) as (provider, front):
+        for seed in range(MUTATIONS):
+            front.strike = Strike(alter=partial(_mutated, seed=seed))
+            try:
+                outcomes.add(type(provider.snapshot(zone)).__name__)
+            except ProviderError:
+                outcomes.add("error")
+        assert "error" in outcomes
+        for seed in range(MUTATIONS // 4):
+            front.strike = None
+            now = provider.snapshot(zone)
+            front.strike = Strike(alter=partial(_mutated, seed=seed), when=bench.is_write)
+            with suppress(ProviderError):
+                provider.apply(zone, changes, now.token)
+            there = content_of(bench)[start.key]
+            changes = [Change(there, other if there == start else start)]
 
 
 @pytest.mark.needs("pages")

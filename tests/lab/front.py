@@ -39,6 +39,7 @@ class Strike:
         times: how often it strikes; None for always.
         keep: how much of the answer's body is kept, 1.0 for all. The length is said of what is left, so that it looks
             complete.
+        alter: makes another body of the answer's.
         skip: how many fitting requests pass before the first is struck.
         first: called just before a struck request is dealt with.
     """
@@ -48,6 +49,7 @@ class Strike:
     forward: bool = False
     times: int | None = None
     keep: float = 1.0
+    alter: Callable[[bytes], bytes] = lambda body: body
     skip: int = 0
     first: Callable[[], None] | None = None
 
@@ -118,7 +120,8 @@ class Front:
             answer = self._ask(client, body)
         if struck is not None:
             answer = struck.answer or answer
-            answer = Answer(answer.status, answer.body[: int(len(answer.body) * struck.keep)], answer.headers)
+            altered = struck.alter(answer.body[: int(len(answer.body) * struck.keep)])
+            answer = Answer(answer.status, altered, answer.headers)
         _send(client, answer)
 
     def _struck(self, request: bytes) -> Strike | None:
