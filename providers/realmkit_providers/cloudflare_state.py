@@ -226,7 +226,7 @@ def marked(comment: str | None, owner: str | None) -> str:
 
 
 def targets(rrset: RRset) -> Iterable[Name]:
-    """The hosts that SIP and mail are sent to by this RRset."""
+    """The hosts that SIP and mail are sent to by this RRset. An alias may well lead to a web page: it is left alone."""
     start: Callable[[bytes], int] | None = _TARGET_AT.get(rrset.type)
     return () if start is None else [wire[start(wire) :] for wire in rrset.rdata]
 
@@ -240,7 +240,6 @@ def _after_three_strings(wire: bytes) -> int:
 
 
 _TARGET_AT: Final[Mapping[int, Callable[[bytes], int]]] = {
-    rr.CNAME: lambda _: 0,
     rr.MX: lambda _: 2,
     rr.SRV: lambda _: 6,
     rr.NAPTR: _after_three_strings,

@@ -157,7 +157,6 @@ def test_turning_the_cloud_changes_the_token(play: Play) -> None:
         ("web", "CNAME", ["other.example."]),
         ("_sip._udp", "SRV", ["10 50 5060 sip.example.", "10 50 5060 web.z.example."]),
         ("@", "MX", ["10 web.z.example."]),
-        ("x", "CNAME", ["web.z.example."]),
         ("@", "NAPTR", ['10 100 "A" "SIP+D2U" "" web.z.example.']),
     ],
 )
@@ -169,6 +168,12 @@ def test_nothing_of_sip_or_mail_goes_to_a_proxied_name(play: Play, name: str, ki
     assert "grey" in (caught.value.hint or "")
     assert "web.z.example." in (caught.value.hint or "")
     assert play.records() == before
+
+
+def test_a_portal_s_alias_may_lead_to_a_web_page(play: Play) -> None:
+    play.post(name="web", type="A", content="192.0.2.1", proxied=True)
+    play.apply(Change(None, play.rrset("portal", "CNAME", 300, "web.z.example.")))
+    assert key("portal", rr.CNAME) in play.provider.snapshot(APEX).rrsets
 
 
 def test_proxied_false_is_said_aloud(play: Play) -> None:
