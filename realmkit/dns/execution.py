@@ -19,7 +19,7 @@ def carry_out(
     desk: Desk, file: PlanFile, *, allow: Collection[str] | None = (), verify_deadline: float | None = None
 ) -> Applied:
     """Apply a plan: records as `workflow.apply_plan` does, the copy of a zone as `zonemove.apply_copy` does."""
-    if file.purpose == "copy":
+    if file.purpose != "records":
         return zonemove.apply_copy(desk, file, allow=allow)
     return workflow.apply_plan(desk, file, allow=allow, verify_deadline=verify_deadline)
 

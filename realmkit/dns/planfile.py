@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 KIND: Final = "realmkit.plan"
 VERSION: Final = 1
-Purpose = Literal["records", "copy"]
+Purpose = Literal["records", "copy", "uncopy"]
+_BACK: Final[dict[Purpose, Purpose]] = {"records": "records", "copy": "uncopy", "uncopy": "copy"}
 
 
 class Basis(Struct, frozen=True):
@@ -46,7 +47,7 @@ class PlanFile(Struct, frozen=True):
         made: when, ISO 8601 in UTC.
         looked_up: addresses found by look-up while planning, by host.
         purpose: `records`: what the configuration wants. `copy`: a zone as another provider has it, to be put into the
-            provider that `basis` names; nothing of it becomes ours by that.
+            provider that `basis` names; nothing of it becomes ours by that. `uncopy`: the way back from there.
     """
 
     plan: Plan
@@ -100,7 +101,7 @@ def read(path: Path) -> PlanFile:
 
 def inverse(file: PlanFile) -> PlanFile:
     """The plan that undoes it; nothing is allowed in it that its maker did not allow."""
-    return msgspec.structs.replace(file, plan=file.plan.inverse(), allowed=())
+    return msgspec.structs.replace(file, plan=file.plan.inverse(), allowed=(), purpose=_BACK[file.purpose])
 
 
 def from_json(path: str, body: Any) -> PlanFile:

@@ -15,11 +15,11 @@ from realmkit.dns import guard, names, query, registry, runs, verify
 from realmkit.dns import records as rr
 from realmkit.dns.apply import ZoneApplier, ZoneResult, check_unmoved
 from realmkit.dns.delegation import configured, delegated
-from realmkit.dns.plan import Plan
+from realmkit.dns.plan import Plan, apply_to
 from realmkit.dns.planfile import Basis, PlanFile
 from realmkit.dns.provider import KnowsServers, MakesZones, Notes, limits_of
 from realmkit.dns.query import Outcome
-from realmkit.dns.records import Key, Zone
+from realmkit.dns.records import Key, Zone, listing
 from realmkit.dns.verify import Report
 from realmkit.dns.workflow import Applied, Planned, refuse_if_held
 from realmkit.dns.zonecopy import Parent, Stage, content, copy_plan, differences, holds, stages
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from realmkit.dns.desk import Desk
     from realmkit.dns.names import Name
+    from realmkit.dns.provider import Capabilities
 
 
 class Arrival(Struct, frozen=True):
@@ -65,7 +66,7 @@ def plan_copy(desk: Desk, zone: Name, provider: str, *, allow: Collection[str] =
     source = desk.provider(zone).snapshot(zone)
     target, makes = _target(away, zone)
     changes = copy_plan(source, target)
-    can = away.provider(zone).capabilities if makes else limits_of(away.provider(zone), zone)
+    can = _limits(away, zone, missing=makes)
     file = PlanFile(
         Plan((changes,)), {zone: Basis(provider, target.token, target.serial)}, tuple(sorted(allow)),
         desk.clock.now().isoformat(timespec="seconds"), {}, "copy",
@@ -78,7 +79,8 @@ def apply_copy(desk: Desk, file: PlanFile, *, allow: Collection[str] | None = ()
     """Carry out a plan of `plan_copy`, or its inverse, or what is left of either.
 
     Raises:
-        RefusedError: a guard holds, or the zone at the new provider moved, or it is at home there by now.
+        RefusedError: a guard holds, the zone changed at either provider, or it is at home at the new one by now. In all
+            cases nothing was changed, and no zone was created.
         InterruptedApplyError: it stopped half way, and says how far it came.
     """
     (changes,) = file.plan.zones
@@ -87,11 +89,15 @@ def apply_copy(desk: Desk, file: PlanFile, *, allow: Collection[str] | None = ()
     away = desk.at(provider)
     with desk.locked():
         source = desk.provider(zone).snapshot(zone)
-        live = _made(away, zone)
+        live, missing = _target(away, zone)
         check_unmoved(changes.changes, live)
+        if file.purpose == "copy":
+            _check_source(source, apply_to(live, changes.changes), provider)
         lifted = None if allow is None else {*file.allowed, *allow}
-        refuse_if_held(guard.remaining(holds(changes, source, limits_of(away.provider(zone), zone)), lifted))
+        refuse_if_held(guard.remaining(holds(changes, source, _limits(away, zone, missing=missing)), lifted))
         run = runs.begin(desk.project.state_dir, file, desk.clock.now())
+        if missing:
+            live = _made(away, zone)
         result = ZoneResult(zone)
         tick = desk.meter(f"copying {names.to_text(zone)} to {provider}", len(changes.changes))
         applier = ZoneApplier(away.provider(zone), run, desk.clock, tick)
@@ -159,6 +165,15 @@ def _check_away(desk: Desk, zone: Name, provider: str) -> None:
         )
 
 
+def _check_source(source: Zone, copied: Zone, provider: str) -> None:
+    """See that the copy would be what the zone is now, and not what it was when the plan was made."""
+    if stale := differences(source, copied):
+        raise RefusedError(
+            f"{names.to_text(source.name)} was changed since the copy to {provider!r} was planned: {listing(stale)}",
+            hint="make the plan anew",
+        )
+
+
 def _target(away: Desk, zone: Name) -> tuple[Zone, bool]:
     """The zone at the new provider, and whether it has to be made."""
     try:
@@ -169,14 +184,18 @@ def _target(away: Desk, zone: Name) -> tuple[Zone, bool]:
         return Zone(zone, {}), True
 
 
-def _made(away: Desk, zone: Name) -> Zone:
-    """The zone at the new provider, created if it is not there."""
+def _limits(away: Desk, zone: Name, *, missing: bool) -> Capabilities:
+    """What holds for the zone at the new provider; for one that is not there yet what holds for all."""
     provider = away.provider(zone)
-    live, missing = _target(away, zone)
-    if missing and isinstance(provider, MakesZones):
-        provider.create_zone(zone)
-        return provider.snapshot(zone)
-    return live
+    return provider.capabilities if missing else limits_of(provider, zone)
+
+
+def _made(away: Desk, zone: Name) -> Zone:
+    """The zone at the new provider, just created there."""
+    provider = away.provider(zone)
+    assert isinstance(provider, MakesZones)  # noqa: S101 - `_target` looked
+    provider.create_zone(zone)
+    return provider.snapshot(zone)
 
 
 def _mark_ours(desk: Desk, provider: str, source: Zone) -> None:

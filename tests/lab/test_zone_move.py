@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.lab.server import KEY, base_zone
+from tests.lab.server import KEY, base_zone, run
 from tests.lab.servers import Named, PowerDns, Unbound
 from tests.lab.test_realm import Project
 from tests.lab.tree import plant
@@ -45,7 +45,7 @@ def world(lab: Lab) -> Iterator[World]:
         old, new = own.start(Named), own.start(PowerDns)
         tree = plant(own, [
             f"old A {old.address}", f"new A {new.address}",
-            *(f"{zone} 7200 NS old" for zone in ("plain", "signed", "busy", "undone", "odd")),
+            *(f"{zone} 7200 NS old" for zone in ("plain", "signed", "busy", "undone", "odd", "stale")),
             f"signed 900 DS 12345 13 2 {'00' * 32}",
         ])  # fmt: skip
         yield World(old, new, tree.resolver)
@@ -153,6 +153,18 @@ def test_a_record_that_changes_at_the_old_home_is_found(world: World, tmp_path: 
     arrived = project.json("dns", "verify", "odd.example", "--at", "pdns", expect=2)
     assert arrived["differing"] == ["www.odd.example. A"]
     assert arrived["verification"]["wrong"] == 1
+
+
+def test_a_plan_that_the_zone_has_outlived_is_refused(world: World, tmp_path: Path) -> None:
+    project = project_of(world, "stale.example", tmp_path)
+    project.run("dns", "plan", "stale.example", "--to", "pdns", "--out", str(tmp_path / "copy.json"))
+    run("nsupdate", stdin="\n".join([
+        f"server {world.old.address}", "zone stale.example", f"key {KEY.algorithm}:{KEY.name} {KEY.secret}",
+        "update add new.stale.example 60 A 192.0.2.99", "send", "",
+    ]))  # fmt: skip
+    refused = project.run("dns", "apply", "--plan", str(tmp_path / "copy.json"), expect=2)
+    assert "was changed since the copy to 'pdns' was planned: new.stale.example. A" in refused
+    assert world.new.serial("stale.example.") is None  # not even an empty zone was made
 
 
 @pytest.mark.parametrize(
