@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from realmkit.dns import doctor_zone, registry
 from realmkit.dns.checkup import Check, failure
-from realmkit.errors import MissingExtraError, RealmkitError
+from realmkit.errors import MissingExtraError, RealmkitError, StateError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -55,6 +55,8 @@ def _extras() -> Iterator[Check]:
             registry.load(point)
         except MissingExtraError as error:
             yield Check(f"provider {name}", "ok", f"not installed: {error.message}", error.hint or "")
+        except StateError as error:
+            yield failure(f"provider {name}", error)
         else:
             yield Check(f"provider {name}", "ok", "can be used")
 

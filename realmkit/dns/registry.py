@@ -12,7 +12,7 @@ from msgspec import NODEFAULT, Struct, structs, to_builtins
 from realmkit.config import Project, decode
 from realmkit.dns.provider import Context, KnowsLimits, KnowsServers, MakesZones, Protects, Provider
 from realmkit.dns.records import type_to_text
-from realmkit.errors import InputError, MissingExtraError
+from realmkit.errors import InputError, MissingExtraError, StateError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -174,5 +174,7 @@ def survey() -> list[dict[str, Any]]:
             entry |= describe(point)
         except MissingExtraError as error:
             entry |= {"missing": error.message, "mend": error.hint, "about": to_builtins(about(point))}
+        except StateError as error:
+            entry |= {"missing": error.message, "mend": error.hint, "about": None}
         found.append(entry)
     return found

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import itertools
 import json
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.lab.server import wait_for
 from tests.lab.test_realm import Project
 from tests.standins.route53_values import sort_key
 
@@ -94,6 +97,28 @@ def project(route53_cloud: Route53StandIn, pdns: PowerDns, lab: Lab, tmp_path: P
     text = text.replace("provider: files", "provider: aws").partition("realms:")[0]
     (made.directory / "realmkit.yml").write_text(text + "policy: {health: {rate_per_server: 5000}}\n")
     return made, zone_id, new.account
+
+
+def test_killed_in_the_middle_it_goes_on_from_there(
+    project: tuple[Project, str, str], route53_cloud: Route53StandIn
+) -> None:
+    """The process dies while batches are on their way; what is in force is not made again."""
+    there, zone_id, account = project
+    cloud = route53_cloud
+    cloud.counts.clear()
+    command = [sys.executable, "-m", "realmkit", "-C", str(there.directory), "dns", "apply"]
+    words = [there.zone, "--to", "aws2", "--yes"]
+    with subprocess.Popen([*command, *words], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as process:
+        wait_for("a batch is on its way", lambda: cloud.counts["ChangeResourceRecordSets"] >= 1)
+        process.kill()
+    (back,) = [one.id for one in cloud.zones.values() if one.account == account]
+    done = len(kept(cloud, back))
+    assert done < len(kept(cloud, zone_id))
+    (run,) = (there.directory / ".realmkit/runs").iterdir()
+    applied = there.json("dns", "apply", "--plan", str(run / "plan.json"))
+    assert len(applied["zones"][0]["applied"]) + len(applied["zones"][0]["already"]) == len(kept(cloud, zone_id))
+    assert len(applied["zones"][0]["already"]) >= done
+    assert kept(cloud, back) == kept(cloud, zone_id)
 
 
 def test_there_and_back_without_a_difference(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Iterator
 from typing import Any
 
@@ -209,9 +208,6 @@ def test_what_is_served(zone: Zone) -> None:
 # --- another tool -------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.skipif(
-    importlib.util.find_spec("octodns_cloudflare") is None, reason="pip install -e '.[bench]' brings octodns-cloudflare"
-)
 def test_octodns_converges(service: CloudflareStandIn, zone: Zone) -> None:
     from octodns.record import Record
     from octodns.zone import Zone as OctoZone

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -372,12 +371,6 @@ def big_zone(realms: int) -> str:
     return HEAD + "".join(lines)
 
 
-def test_a_big_zone_is_read_many_times_faster_than_by_dnspython() -> None:
+def test_a_big_zone_is_read_as_dnspython_reads_it() -> None:
     text = big_zone(1500)
-    start = time.process_time()
-    theirs = by_dnspython(text)
-    between = time.process_time()
-    ours = read(text)
-    end = time.process_time()
-    assert ours.rrsets == theirs
-    assert (end - between) * 8 < between - start
+    assert read(text).rrsets == by_dnspython(text)
