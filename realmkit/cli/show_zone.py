@@ -24,7 +24,7 @@ def arrival_text(arrival: Arrival) -> str:
     lines.append(report_text(arrival.report, right=False))
     lines += [click.style("unknown ", fg="magenta") + f"  {text}" for text in arrival.parent.unknown]
     lines.append(_signing(arrival.parent.ds_ttl))
-    if arrival.exit_code == 0:
+    if arrival.whole:
         lines.append("whole at the new provider; what remains to be done:")
         lines += [f"  {number}. {_stage_text(one)}" for number, one in enumerate(arrival.stages, start=1)]
     return "\n".join(lines)

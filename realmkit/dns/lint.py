@@ -153,7 +153,7 @@ def _realm_name(realm: Realm) -> Iterator[Finding]:
 def _unread(index: ZoneIndex) -> Iterator[Finding]:
     for text in index.zone.unread:
         yield Finding(
-            "PRV01", "warning", names.to_text(index.zone.name), "holds something that this provider can't show",
+            "PRV01", "warning", names.to_text(index.zone.name), "can't be seen whole through its provider",
             seen=text, mend="look at it by hand; checks are blind there",
         )  # fmt: skip
     if index.zone.blind:

@@ -51,7 +51,14 @@ class Arrival(Struct, frozen=True):
     @property
     def exit_code(self) -> int:
         """2 when something differs or a server is wrong, 3 when something could not be found out, else 0."""
-        return errors.CRITICAL if self.differing else self.report.exit_code
+        if self.differing:
+            return errors.CRITICAL
+        return self.report.exit_code or (errors.UNKNOWN if self.parent.unknown else errors.OK)
+
+    @property
+    def whole(self) -> bool:
+        """Whether all of the zone is at the new provider and on all of its servers."""
+        return not self.differing and self.report.exit_code == errors.OK
 
 
 def plan_copy(desk: Desk, zone: Name, provider: str, *, allow: Collection[str] = ()) -> Planned:
