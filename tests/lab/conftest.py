@@ -15,4 +15,4 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if HERE in item.path.parents:
             item.add_marker(pytest.mark.lab)
         if MOVE in item.path.parents:
-            item.add_marker(pytest.mark.xdist_group("move"))
+            item.add_marker(pytest.mark.xdist_group("real time"))

@@ -283,6 +283,7 @@ def test_schema_is_json_schema(sh: Shell) -> None:
     assert "Config" in schema["$defs"]
 
 
+@pytest.mark.xdist_group("real time")
 def test_the_demo_tells_its_story_to_the_end_on_either_generation(tmp_path: Path) -> None:
     """Side by side, for each takes a minute; what must hold is checked by the demo itself, which ends with 2 if not."""
     told = [
@@ -292,8 +293,8 @@ def test_the_demo_tells_its_story_to_the_end_on_either_generation(tmp_path: Path
         )
         for one in ("2024", "2026")
     ]  # fmt: skip
-    for one in told:
-        output, _ = one.communicate(timeout=240)
+    outputs = [one.communicate(timeout=240)[0] for one in told]  # both to their ends, whatever they say
+    for one, output in zip(told, outputs, strict=True):
         assert one.returncode == 0, output[-3000:]
         for words in ("WLD01", "it would work", "1 phone pinned to", "turned back", "That was the demo"):
             assert words in output
