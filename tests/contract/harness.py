@@ -41,7 +41,7 @@ class Bench(ABC):
         provider: the provider under test, with everything right.
         server: the name server whose answers count.
         directory: a directory of its own, from which secrets are read.
-        shows, blind: as of its `Harness`, which fills them in.
+        shows: as of its `Harness`, which fills it in.
     """
 
     zone: Name
@@ -49,7 +49,6 @@ class Bench(ABC):
     server: Server
     directory: Path
     shows: frozenset[Type] = frozenset({rr.SOA, rr.NS})
-    blind: tuple[str, ...] = ()
 
     @abstractmethod
     def second_writer(self, change: Change) -> None:
@@ -128,7 +127,6 @@ class Harness(ABC):
             `tests.lab.front` can stand between), `accounts` (one API, several customers), `pages` (a zone is read in
             several requests), `signs` (requests are signed with the time), `deletes-zones` (`Bench.delete_zone` works).
         shows: types of the apex that a snapshot shows beside what the cases write.
-        blind: what every snapshot says that it can't see.
         without: types whose foreign records the backend can't hold, or the provider can't see; cases go without them.
         plights: the backend's own words for each plight of `tests.contract.test_faults`. Feature `http`.
         refuses: cases of `cases.py` that this backend can't hold, with the reason. The provider must then refuse
@@ -145,7 +143,6 @@ class Harness(ABC):
     cannot: ClassVar[Mapping[str, str]] = {}
     hard_limit: ClassVar[int | None] = None
     shows: ClassVar[frozenset[Type]] = frozenset({rr.SOA, rr.NS})
-    blind: ClassVar[tuple[str, ...]] = ()
     without: ClassVar[frozenset[str]] = frozenset()
     plights: ClassVar[Mapping[str, Answer]] = {}
 
@@ -160,7 +157,7 @@ class Harness(ABC):
     def bench(self, rrsets: Sequence[RRset], zone: Name) -> Bench:
         """A fresh zone that holds an SOA, one NS, and `rrsets`, ready for a test."""
         bench = self.new_zone(rrsets, zone)
-        bench.shows, bench.blind = self.shows, self.blind
+        bench.shows = self.shows
         return bench
 
     @abstractmethod

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,22 @@ from realmkit_providers.cloudflare import Cloudflare, CloudflareSettings
 from realmkit_providers.cloudflare_records import ApiRecord
 from realmkit_providers.cloudflare_state import State, state_of
 from tests.contract.oracle import bind
+from tests.lab.front import Front
 from tests.standins.cloudflare import CloudflareStandIn
 from tests.standins.published import Served
 
 OWNER = "acme"
 APEX = names.absolute("z.example")
+
+
+def key(name: str, kind: int) -> tuple[bytes, int]:
+    """A name of the zone, and a type."""
+    return names.from_text(name, APEX), kind
+
+
+def bodies(front: Front) -> list[dict[str, Any]]:
+    """What was written."""
+    return [json.loads(one.partition(b"\n\n")[2]) for one in front.requests if one.startswith(b"POST ")]
 
 
 class HandClock:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.lab.front import Front
 from tests.standins.cloudflare import CloudflareStandIn
 from tests.standins.route53 import Route53StandIn
 
@@ -32,6 +33,14 @@ def play(service: CloudflareStandIn) -> Iterator[Play]:
     yield Play(service)
     service.delete_zone("z.example")
     service.most_per_page = 5000
+
+
+@pytest.fixture
+def front(play: Play) -> Iterator[Front]:
+    """Stands between; `play.provider` goes through it."""
+    with Front(play.there.url) as proxy:
+        play.provider = play.make(proxy.url + "/client/v4")
+        yield proxy
 
 
 @pytest.fixture(scope="module")

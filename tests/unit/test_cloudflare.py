@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from typing import Any
@@ -20,16 +19,7 @@ from realmkit_providers.cloudflare_batch import Notes as CommentNotes
 from realmkit_providers.cloudflare_batch import batch_of, weigh
 from tests.lab.front import Front
 from tests.standins.cloudflare import CloudflareStandIn
-from tests.standins.cloudflare_play import APEX, OWNER, Play
-
-
-def key(name: str, kind: int) -> tuple[bytes, int]:
-    return names.from_text(name, APEX), kind
-
-
-def bodies(front: Front) -> list[dict[str, Any]]:
-    """What was written."""
-    return [json.loads(one.partition(b"\n\n")[2]) for one in front.requests if one.startswith(b"POST ")]
+from tests.standins.cloudflare_play import APEX, OWNER, Play, bodies
 
 
 def test_it_is_all_that_it_can_be(play: Play) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
@@ -24,14 +24,6 @@ from realmkit_providers.cloudflare_answers import CutError
 from tests.lab.front import Answer, Front, Strike
 from tests.lab.proxy import Fault, Proxy
 from tests.standins.cloudflare_play import APEX, Play
-
-
-@pytest.fixture
-def front(play: Play) -> Iterator[Front]:
-    """Stands between; `play.provider` goes through it."""
-    with Front(play.there.url) as proxy:
-        play.provider = play.make(proxy.url + "/client/v4")
-        yield proxy
 
 
 def envelope(*errors: dict[str, Any], **more: Any) -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -19,14 +19,6 @@ from realmkit.errors import (
 from realmkit_providers import cloudflare_api
 from tests.lab.front import Answer, Front, Strike
 from tests.standins.cloudflare_play import APEX, Play
-
-
-@pytest.fixture
-def front(play: Play) -> Iterator[Front]:
-    """Stands between; `play.provider` goes through it."""
-    with Front(play.there.url) as proxy:
-        play.provider = play.make(proxy.url + "/client/v4")
-        yield proxy
 
 
 def envelope(**more: Any) -> bytes:

@@ -8,16 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from realmkit.dns import names
 from realmkit.dns import records as rr
 from realmkit.dns.plan import Change
 from realmkit.errors import OutcomeUnknownError, RejectedError
 from tests.lab.front import Front
-from tests.standins.cloudflare_play import APEX, OWNER, Play
-
-
-def key(name: str, kind: int) -> tuple[bytes, int]:
-    return names.from_text(name, APEX), kind
+from tests.standins.cloudflare_play import APEX, OWNER, Play, key
 
 
 def test_what_people_wrote_stays(play: Play) -> None:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any
-
 import pytest
 
 from realmkit.dns import names
@@ -13,16 +10,7 @@ from realmkit.dns.plan import Change
 from realmkit.errors import ConflictError, NoZoneError, RejectedError
 from tests.lab.front import Front
 from tests.standins.cloudflare import CloudflareStandIn
-from tests.standins.cloudflare_play import APEX, Play
-
-
-def key(name: str, kind: int) -> tuple[bytes, int]:
-    return names.from_text(name, APEX), kind
-
-
-def bodies(front: Front) -> list[dict[str, Any]]:
-    """What was written."""
-    return [json.loads(one.partition(b"\n\n")[2]) for one in front.requests if one.startswith(b"POST ")]
+from tests.standins.cloudflare_play import APEX, Play, bodies, key
 
 
 def test_a_ttl_of_auto_is_read_as_what_it_is(play: Play) -> None:

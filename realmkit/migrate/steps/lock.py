@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from realmkit.dns import locking, names
-from realmkit.dns.plan import group_of
+from realmkit.dns import adoption, locking, names
 from realmkit.dns.provider import Protects
 from realmkit.dns.records import type_from_text, type_to_text
 from realmkit.errors import RejectedError
@@ -89,10 +88,8 @@ class Unlock(Step):
 
 
 def _of_realm(job: Job, zone: Name) -> list[Key]:
-    """The RRsets that the realm has in a zone, those of its service names included."""
-    live = job.kit.desk.provider(zone).snapshot(zone)
-    realm = names.absolute(job.realm)
-    return sorted(key for key in live.rrsets if group_of(key[0]) == realm and key[0] != zone)
+    """What the realm has in a zone; at an apex only its service names, for much there is others'."""
+    return [key for key in adoption.find_keys(job.kit.desk, names.absolute(job.realm), ()) if key[0] != zone]
 
 
 def _nothing(why: str) -> dict[str, Any]:
