@@ -3,7 +3,7 @@
 #             (LAB=no leaves them out); ARGS="-k powerdns" picks some
 # make lab-move  an account's realm moved on real servers, alone and at full length, with its figures
 # make lint   format, rules, types, layers
-# make docs   docs/providers.md, made from the files beside the providers
+# make docs   docs/providers.md and docs/checks.md, made from what stands beside the providers and in the checks
 # make bench  speed and memory beside the peers, as a table of ratios
 
 PYTHON ?= python3
@@ -40,6 +40,7 @@ format: $(VENV)/.test-ready
 
 docs: $(VENV)/.test-ready
 	$(BIN)/realmkit providers --markdown > docs/providers.md
+	$(BIN)/realmkit health explain --markdown > docs/checks.md
 
 bench: $(VENV)/.bench-ready
 	@sh tests/lab/install.sh

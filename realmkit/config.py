@@ -73,11 +73,15 @@ class Platform(Entry, frozen=True):
     kazoo: Kazoo | None = None
 
 
+Rate = Annotated[float, Meta(gt=0, description="queries a second to one server")]
+
+
 class ZoneEntry(Entry, frozen=True):
-    """A zone that realmkit may change: which provider holds it, and the servers to verify on."""
+    """A zone that realmkit may change: which provider holds it, the servers to verify on, and how fast to ask them."""
 
     provider: str
     nameservers: tuple[str, ...] = ()
+    rate_per_server: Rate | Literal["unlimited"] | None = None
 
 
 class RealmEntry(Entry, frozen=True):
@@ -96,6 +100,7 @@ class HostEntry(Entry, frozen=True):
     mail: tuple[Mail, ...] = ()
     transports: dict[Transport, Port] = field(default_factory=dict)
     targets: tuple[Proxy, ...] = ()
+    https: Annotated[tuple[Port, ...], Meta(description="ports on which browsers or programs meet a certificate")] = ()
 
 
 class Guards(Entry, frozen=True):
@@ -104,10 +109,50 @@ class Guards(Entry, frozen=True):
     blast_radius: Annotated[int, Meta(ge=0, description="RRsets changed or deleted in one run")] = 100
 
 
-class HealthPolicy(Entry, frozen=True):
-    """Manners towards name servers."""
+class MailNotice(Entry, frozen=True):
+    """Where a notice goes by mail."""
 
-    rate_per_server: Annotated[float, Meta(gt=0, description="queries a second to one server")] = 50
+    to: Annotated[tuple[str, ...], Meta(min_length=1)]
+    sender: str
+    host: HostName = "localhost"
+    port: Port = 25
+    starttls: bool = False
+    user: str | None = None
+    password: Secret | None = None
+
+
+class NotifyEntry(Entry, frozen=True):
+    """Who is told what `health check --cron` finds: a webhook and mail when there is news, a ping at every run."""
+
+    webhook: Secret | None = None
+    mail: MailNotice | None = None
+    ping: Secret | None = None
+
+
+class HealthPolicy(Entry, frozen=True):
+    """How `health check` asks and judges.
+
+    Attributes:
+        rate_per_server: manners towards servers that have no rate of their own.
+        confirm: how many looks must see a finding before it is told.
+        remind: after how long an open finding is told again; `0s` for never.
+        sample: of a zone whose serial has not moved since it was found in order, one realm in so many is looked at.
+        resolvers: public resolvers that the propagation checks ask, by address.
+        issuers: the CAs that certificates come from, as CAA names them (`letsencrypt.org`).
+        trust_anchors: by zone, DS records that chains are validated from; the root's own where none is given.
+        trust_store: a file of CA certificates; the system's where none is given.
+        notify: who is told.
+    """
+
+    rate_per_server: Rate = 50
+    confirm: Annotated[int, Meta(ge=1, le=20)] = 2
+    remind: str = "24h"
+    sample: Annotated[int, Meta(ge=1, le=1000)] = 10
+    resolvers: tuple[str, ...] = ()
+    issuers: tuple[str, ...] = ()
+    trust_anchors: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    trust_store: str | None = None
+    notify: NotifyEntry = NotifyEntry()
 
 
 class PublishEntry(Entry, frozen=True):

@@ -53,6 +53,15 @@ class LockedError(StateError):
     """Another realmkit is at it. Nothing was changed."""
 
 
+class UnreadableStateError(StateError):
+    """What a health check has to know before it judges (state, accepted findings, baseline) can't be had.
+
+    Nothing could be told, which is neither fine nor broken.
+    """
+
+    exit_code = UNKNOWN
+
+
 class ProviderError(RealmkitError):
     """Somebody else's service failed: a DNS provider, the platform, the host that phones fetch from.
 

@@ -22,6 +22,7 @@ COMMANDS: Final = {
     "schema": ("realmkit.cli.project:schema", "Print JSON Schemas, for editors and checkers."),
     "providers": ("realmkit.cli.project:providers", "List the DNS providers that are installed."),
     "dns": ("realmkit.cli.dns:dns", "Plan, apply and verify the records of realms and white-label domains."),
+    "health": ("realmkit.cli.health:health", "Check DNS as phones, fax mail and browsers meet it; made for cron."),
     "phones": ("realmkit.cli.phones:phones", "Render the configurations of phones, and see which phones are known."),
     "schedule": (
         "realmkit.cli.schedule:schedule",

@@ -11,6 +11,7 @@ from realmkit import errors
 from realmkit.cli.app import App, common
 
 if TYPE_CHECKING:
+    from realmkit.health.checkset import CheckSet
     from realmkit.migrate.playbook import Playbook, Step
 
 
@@ -23,11 +24,12 @@ def playbook() -> None:
 @common
 def list_(app: App) -> int:
     """List the playbooks that come with realmkit, and the project's own."""
+    from realmkit.health import checkset
     from realmkit.migrate import playbook as books
 
     own = sorted(path.stem for path in (app.directory / "playbooks").glob("*.yml"))
-    found = {name: books.find(name, app.directory).playbook for name in dict.fromkeys((*own, *books.names()))}
-    rows = [{"name": name, "title": book.title, "own": name in own} for name, book in found.items()]
+    found = {name: _titled(name, app.directory) for name in dict.fromkeys((*own, *books.names(), *checkset.names()))}
+    rows = [{"name": name, "title": title, "own": name in own} for name, title in found.items()]
     app.emit(
         "playbooks",
         lambda: {"playbooks": rows},
@@ -50,8 +52,14 @@ def show(app: App, name: str, *, as_yaml: bool) -> int:
     """Show what a playbook does, step by step, and its inputs."""
     import msgspec
 
+    from realmkit.health import checkset
     from realmkit.migrate import playbook as books
 
+    if checkset.is_named(name, app.directory):
+        checks = checkset.open_(name, app.directory)
+        text = checks.document.text.rstrip() if as_yaml else _checks_text(checks.checkset)
+        app.emit("playbook", lambda: msgspec.to_builtins(checks.checkset), lambda: text)
+        return errors.OK
     file = books.find(name, app.directory)
     text = file.document.text.rstrip() if as_yaml else _text(file.playbook)
     app.emit("playbook", lambda: msgspec.to_builtins(file.playbook), lambda: text)
@@ -70,15 +78,47 @@ Examples:
 @common
 def lint(app: App, name: str, *, allow: tuple[str, ...]) -> int:
     """Check a playbook: names, arguments, a way back for every effect, an order that can work."""
+    from realmkit.health import checkset
     from realmkit.migrate import playbook as books
     from realmkit.migrate import playbooklint
 
     path = Path(name)
+    if checkset.is_named(str(path.resolve()) if path.is_file() else name, app.directory):
+        ids = _ids(checkset.find(str(path.resolve()) if path.is_file() else name, app.directory))
+        app.emit("playbook-lint", lambda: {"checks": ids}, lambda: f"nothing found: it makes {len(ids)} checks")
+        return errors.OK
     file = books.find(str(path.resolve()) if path.is_file() else name, app.directory)
     playbooklint.check(file, allow)
     steps = len(books.walk(file.playbook.steps, ())) + len(books.walk(file.playbook.rollback, ()))
     app.emit("playbook-lint", lambda: {"steps": steps}, lambda: f"nothing found: {steps} steps judged")
     return errors.OK
+
+
+def _titled(name: str, directory: Path) -> str:
+    from realmkit.health import checkset
+    from realmkit.migrate import playbook as books
+
+    if checkset.is_named(name, directory):
+        return checkset.find(name, directory).title
+    return books.find(name, directory).playbook.title
+
+
+def _ids(book: CheckSet) -> list[str]:
+    """The checks that a health playbook makes. Raises InputError when it names one that there is not."""
+    from realmkit.health import checkset
+    from realmkit.health.check import catalog
+
+    table = catalog()
+    chosen = checkset.chosen(table, book.checks, book.without)
+    return [one for one in table if one in chosen]
+
+
+def _checks_text(book: CheckSet) -> str:
+    from realmkit.health.check import catalog
+
+    table = catalog()
+    lines = [click.style(f"{book.name}: {book.title}", bold=True), ""]
+    return "\n".join([*lines, *(f"  {one}  {table[one].title}" for one in _ids(book))])
 
 
 def _text(book: Playbook) -> str:

@@ -81,11 +81,12 @@ Examples:
   realmkit schema config > realmkit.schema.json
   realmkit schema account > account.schema.json
   realmkit schema playbook > playbook.schema.json
+  realmkit schema health > health.schema.json        (what `health check --json` prints)
 """
 )
-@click.argument("what", type=click.Choice(["config", "account", "playbook"]))
+@click.argument("what", type=click.Choice(["config", "account", "playbook", "health"]))
 def schema(what: str) -> int:
-    """Print the JSON Schema (draft 2020-12) of realmkit.yml, of accounts/NAME.yml or of a playbook."""
+    """Print the JSON Schema (draft 2020-12) of realmkit.yml, of accounts/NAME.yml, a playbook, or a health report."""
     import msgspec
 
     click.echo(msgspec.json.format(msgspec.json.encode(_schema(what)), indent=2).decode())
@@ -102,6 +103,10 @@ def _schema(what: str) -> dict[str, object]:
         from realmkit import accountfile
 
         return accountfile.schema()
+    if what == "health":
+        from realmkit.health.outputs import jsonfile
+
+        return jsonfile.schema()
     from realmkit.migrate import playbook
 
     return playbook.schema()

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import errno
 import heapq
 import selectors
 from collections import deque
-from functools import partial
+from itertools import islice
 from time import monotonic  # noqa: TID251 - timeouts of sockets are real time, whatever clock a caller decides by
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 from realmkit.dns import wire
-from realmkit.dns.exchange import Failure, Options, Outcome, Reply, Server, Tally
-from realmkit.dns.peer import Channel, Idents, Line, Query
-from realmkit.dns.stream import Stream, StreamError
+from realmkit.dns.conduct import Pace
+from realmkit.dns.datagrams import Datagrams
+from realmkit.dns.exchange import Failure, Options, Outcome, Place, Reply, Server, Tally
+from realmkit.dns.peer import Dice, Line, Query
+from realmkit.dns.streams import Streams
 from realmkit.dns.wire import BadMessageError
 
 if TYPE_CHECKING:
@@ -21,12 +22,21 @@ if TYPE_CHECKING:
 
     from realmkit.dns.names import Name
     from realmkit.dns.records import Type
+    from realmkit.dns.wire import Message
 
 _BACKLOG: Final = 4096  # questions taken from the caller and not yet answered
-_CHANNELS_PER_SERVER: Final = 4
-_STREAMS_PER_SERVER: Final = 8  # a server has few TCP slots to give: BIND 150 for everybody
-_MAX_CHANNELS: Final = 256  # well below the usual limit of 1,024 descriptors
-_TRUNCATED: Final = 0x02  # TC, in the third octet
+_MAX_SOCKETS: Final = 256  # well below the usual limit of 1,024 descriptors
+_COMPLAINTS: Final = (wire.FORMERR, wire.NOTIMP)  # without an OPT record of its own: it does not know EDNS
+_BADVERS: Final = 16
+_new: Final = tuple.__new__  # half the cost of a NamedTuple's own constructor
+
+
+class _Tails(dict[int, bytes]):
+    """What follows the name in a question, by type."""
+
+    def __missing__(self, kind: Type) -> bytes:
+        tail = self[kind] = kind.to_bytes(2, "big") + b"\0\1"
+        return tail
 
 
 class Engine:
@@ -38,21 +48,27 @@ class Engine:
         self.tally = tally
         self.selector = selectors.DefaultSelector()
         self.lines: dict[Server, Line] = {}
-        self.places: dict[tuple[str, int], Line] = {}
+        self.places: dict[Place, Line] = {}
         self.hungry: dict[Line, None] = {}  # have something to send
-        self.asleep: list[tuple[float, int, Line]] = []  # a heap: out of tokens until then
+        self.asleep: list[tuple[float, int, Pace, Line]] = []  # a heap: out of tokens until then
         self.starved: dict[Line, None] = {}  # wait for a socket
-        self.channels = 0
+        self.datagrams = Datagrams(self)
+        self.streams = Streams(self)
+        self.sockets = 0
         self.open = 0
         self.exhausted = False
         self.replies: list[Reply] = []
-        self.idents = Idents()
+        self.dice = Dice()
         self.now = monotonic()
         self.until = None if options.deadline is None else self.now + options.deadline
         # One queue for each length of wait, so that each is in order by itself; the last is TCP's.
         self.waits = (*options.timeouts, max(options.timeouts))
-        self.timers: list[deque[tuple[float, Query, int]]] = [deque() for _ in self.waits]
-        self.receive_size = max(4096, options.payload or 0)
+        self.timers: list[deque[tuple[float, Query]]] = [deque() for _ in self.waits]
+        # What stands before the question (after the id) and behind it.
+        self.plain = wire.query(b"", 0, payload=None, rd=options.rd)[:10], b""
+        edns = wire.query(b"", 0, payload=options.payload, rd=options.rd, dnssec=options.dnssec)
+        self.with_edns = edns[:10], edns[14:]
+        self.tails = _Tails()
 
     def run(self) -> Generator[Reply, None, None]:
         """Ask; yields the replies."""
@@ -68,35 +84,46 @@ class Engine:
             yield from self.replies
         finally:
             for line in self.places.values():
-                for query in line.streams:
-                    self._close_stream(query)
-                for channel in line.channels:
-                    channel.socket.close()
+                line.close()
             self.selector.close()
+
+    def tick(self) -> None:
+        """Look at the time."""
+        self.now = monotonic()
 
     # --- questions in, replies out -------------------------------------------------------------------------------
 
     def _draw(self) -> None:
         """Take questions until enough are open."""
-        lines, payload, rd = self.lines, self.options.payload, self.options.rd
-        self.now = monotonic()
-        over = self._over()
-        while self.open < _BACKLOG and not self.exhausted and len(self.replies) < _BACKLOG:
-            question = next(self.questions, None)
-            if question is None:
-                self.exhausted = True
-                return
-            server, name, kind = question
+        self.tick()
+        wanted = _BACKLOG - max(self.open, len(self.replies))
+        if self.exhausted or wanted <= 0:
+            return
+        lines, hungry, over, tcp = self.lines, self.hungry, self._over(), self.options.tcp
+        drawn = 0
+        for server, name, kind in islice(self.questions, wanted):
+            drawn += 1
             line = lines.get(server) or self._line_of(server)
-            message = wire.query(name, kind, payload=payload, rd=rd)
-            query = Query(server, line, name, kind, message, message[10 : 14 + len(name)])
-            self.open += 1
-            failure = over or line.health.failure
-            if failure is not None:
-                self._fail(query, failure)
+            query = Query(server, line, name, kind)
+            if over is not None or line.health.failure is not None or tcp or line.conduct.wants_tcp:
+                self._draw_apart(query, over)
             else:
                 line.queue.append(query)
-                self.hungry[line] = None
+                hungry[line] = None
+        self.open += drawn
+        self.exhausted = drawn < wanted
+
+    def _draw_apart(self, query: Query, over: Failure | None) -> None:
+        """Take a question that is not asked over UDP."""
+        line = query.line
+        over_tcp = self.options.tcp or (line.conduct.wants_tcp and line.health.failure is None)
+        failure = over or (line.tcp_health if over_tcp else line.health).failure
+        if failure is not None:
+            self.fail(query, failure)
+        else:
+            query.tcp = "asked"
+            line.tcp_queue.append(query)
+            self.hungry[line] = None
 
     def _over(self) -> Failure | None:
         """Why nothing is asked any more, once the deadline has passed."""
@@ -105,41 +132,53 @@ class Engine:
         return Failure(Outcome.TIMEOUT, f"the deadline of {self.options.deadline:g} s passed")
 
     def _line_of(self, server: Server) -> Line:
-        where = (server.address, server.port)
+        where = server.place
         line = self.places.get(where)
         if line is None:
-            line = self.places[where] = Line(where, self.options.burst, self.now)
+            line = self.places[where] = Line(where, self.options, self.now)
+            self._remember(line)
         self.lines[server] = line
         return line
 
+    def _remember(self, line: Line) -> None:
+        """Heed what an earlier run learned of a server."""
+        where, tally, conduct = line.where, self.tally, line.conduct
+        if where in tally.no_edns:
+            conduct.edns, conduct.refusal = False, tally.no_edns[where]
+        if where in tally.caseless:
+            conduct.mix_case = False
+        if where in tally.slowed:
+            conduct.limited = conduct.answered = True
+            line.tcp_pace = Pace(line.pace.rate, 1, self.now)
+            line.pace.resume(tally.slowed[where], self.now)
+
     def _finish(self, query: Query, reply: Reply) -> None:
         """Give the one reply of a question and forget it."""
+        if query.flying and query.stream is None:  # as `land` does, but for many
+            query.flying = False
+            query.line.flying -= 1
+        else:
+            self.land(query)
         query.done = True
         query.release()
-        self._land(query)
         self.open -= 1
         self.replies.append(reply)
 
-    def _fail(self, query: Query, failure: Failure) -> None:
+    def fail(self, query: Query, failure: Failure) -> None:
+        """End a question without an answer."""
         outcome, detail = failure
-        self._finish(query, Reply(query.server, query.name, query.type, outcome, None, 0.0, query.tries, detail))
+        self._finish(query, Reply(query.server, query.name, query.type, outcome, None, 0.0, query.sends, detail))
 
-    def _give_up(self, line: Line, failure: Failure, *, tcp: bool) -> None:
-        """End everything that is open at a server over one transport."""
-        for query in line.open_over_tcp() if tcp else line.open_over_udp():
-            self._fail(query, failure)
-        (line.tcp_queue if tcp else line.queue).clear()
-
-    def _land(self, query: Query) -> None:
+    def land(self, query: Query) -> None:
         """The question is no longer in flight, so there is room for another."""
         if not query.flying:
             return
         query.flying = False
-        if query.tcp:
-            self._close_stream(query)
-            del query.line.streams[query]
-        else:
+        if query.stream is None:
             query.line.flying -= 1
+        else:
+            query.release()
+            query.stream = None
         self.hungry[query.line] = None
 
     # --- sending -------------------------------------------------------------------------------------------------
@@ -148,272 +187,171 @@ class Engine:
         """Send whatever may be sent now."""
         while self.hungry:
             line, _ = self.hungry.popitem()
-            if not line.asleep:
-                self._pump(line)
+            if line.tcp_queue and not line.tcp_pace.asleep:
+                self.streams.pump(line)
+            if line.queue and not line.pace.asleep:
+                self.datagrams.pump(line)
 
-    def _pump(self, line: Line) -> None:
-        """Send to one server until its window is full, its tokens are used up, or nothing waits."""
-        while line.tcp_queue and len(line.streams) < _STREAMS_PER_SERVER and self._may_send(line):
-            query = line.tcp_queue.popleft()
-            if not query.done:
-                self._send_over_tcp(query)
-        queue = line.queue
-        if queue and not line.channels and not self._open_channel(line):
-            return
-        while queue and line.flying < self.options.window and self._may_send(line):
-            query = queue.popleft()
-            if not (query.done or query.tcp):
-                self._send_over_udp(query)
-
-    def _may_send(self, line: Line) -> bool:
+    def may_send(self, line: Line, pace: Pace) -> bool:
         """Take a token, or let the server rest until there is one."""
-        if self.options.rate is None:
-            return True
-        pause = line.take_token(self.options.rate, self.options.burst, self.now)
-        if pause and not line.asleep:
-            line.asleep = True
-            heapq.heappush(self.asleep, (self.now + pause, id(line), line))
+        pause = pace.take(self.now)
+        if pause and not pace.asleep:
+            pace.asleep = True
+            heapq.heappush(self.asleep, (self.now + pause, id(pace), pace, line))
         return not pause
 
-    def _send_over_udp(self, query: Query) -> None:
+    def compose(self, query: Query, ident: bytes) -> bytes:
+        """The whole query as it goes out."""
+        conduct, question = query.line.conduct, query.question
+        if not question:
+            name = self.dice.mixed(query.name) if conduct.mix_case else query.name
+            query.question = question = name + self.tails[query.type]
+        if not conduct.edns:
+            query.plain = True
+        head, tail = self.plain if query.plain else self.with_edns
+        return b"".join((ident, head, question, tail))
+
+    def has_room(self, line: Line) -> bool:
+        """Whether one more socket may be opened; if not, the line is woken when it may be."""
+        if self.sockets < _MAX_SOCKETS:
+            return True
+        for other in self.places.values():
+            if other is not line:
+                self.datagrams.close_idle(other)
+                self.streams.close_idle(other)
+        if self.sockets < _MAX_SOCKETS:
+            return True
+        self.starved[line] = None
+        return False
+
+    def slow(self, line: Line, sent: float) -> None:
+        """A server limits the rate of its answers over UDP, as a try of `sent` shows: ask it there at half the pace."""
+        line.conduct.limited = True
+        if line.tcp_pace is line.pace:  # nobody limits answers over TCP, where they can't be sent to a third party
+            line.tcp_pace = Pace(line.pace.rate, 1, self.now)
+        if line.pace.slow(sent, self.now) and line.pace.rate is not None:
+            slowest = self.tally.slowed.get(line.where, line.pace.rate)
+            self.tally.slowed[line.where] = min(slowest, line.pace.rate)
+
+    def ask_anew(self, query: Query) -> None:
+        """Ask in another way at once; that does not count as a try."""
+        self.land(query)
+        query.release()
+        if query.tcp:
+            query.line.tcp_queue.appendleft(query)
+        else:
+            query.tries -= 1
+            query.line.queue.appendleft(query)
+        self.hungry[query.line] = None
+
+    def turn_to_tcp(self, query: Query, why: Literal["cut", "silent"]) -> None:
+        """Ask the same over TCP from now on (RFC 7766 section 5)."""
+        self.land(query)
+        query.release()
+        query.tcp = why
         line = query.line
-        channels = line.channels
-        if line.flying >= len(channels) < _CHANNELS_PER_SERVER and self.channels < _MAX_CHANNELS // 2:
-            self._open_channel(line)
-        line.turn += 1
-        channel = channels[line.turn % len(channels)]
-        ident = self.idents.fresh(channel.pending)
-        channel.pending[ident] = query
-        query.slots.append((channel.pending, ident, self.now))
-        query.flying = True
-        line.flying += 1
-        self.timers[query.tries].append((self.now + self.waits[query.tries], query, query.tries + 1))
-        query.tries += 1
-        self.tally.sent += 1
-        self.tally.retries += query.tries > 1
-        try:
-            channel.send(ident + query.message)
-        except BlockingIOError:
-            pass  # the kernel's buffer is full: a lost datagram like any other
-        except OSError as error:  # usually about an earlier datagram (ICMP), and this one is not sent either
-            self._channel_failed(channel, error)
+        failure = line.tcp_health.failure
+        if failure is not None:
+            self.fail(query, failure)
+        else:
+            line.tcp_queue.append(query)
+            self.hungry[line] = None
 
-    def _open_channel(self, line: Line) -> bool:
-        """Open one more socket to a server; False if that has to wait, or there is no way to it at all."""
-        if self.channels >= _MAX_CHANNELS:
-            self._close_idle_channels()
-        if self.channels >= _MAX_CHANNELS:
-            self.starved[line] = None
-            return False
-        try:
-            channel = Channel(line)
-        except OSError as error:
-            if not line.channels:
-                words = f"no way to {line.where[0]}: {error.strerror or error}"
-                self._give_up(line, Failure(Outcome.UNREACHABLE, words), tcp=False)
-            return False
-        self.channels += 1
-        line.channels.append(channel)
-        self.selector.register(channel.socket, selectors.EVENT_READ, partial(self._drain, channel))
-        return True
-
-    def _close_idle_channels(self) -> None:
-        for line in self.places.values():
-            if line.idle:
-                for channel in line.channels:
-                    self.selector.unregister(channel.socket)
-                    channel.socket.close()
-                self.channels -= len(line.channels)
-                line.channels.clear()
-
-    # --- waiting and receiving -----------------------------------------------------------------------------------
+    # --- waiting -------------------------------------------------------------------------------------------------
 
     def _wait(self) -> None:
         """Sleep until a socket is ready or a time has come, then deal with both."""
         for key, _ in self.selector.select(self._pause()):
             key.data()
-        self.now = monotonic()
+        self.tick()
         while self.asleep and self.asleep[0][0] <= self.now:
-            line = heapq.heappop(self.asleep)[2]
-            line.asleep = False
+            _, _, pace, line = heapq.heappop(self.asleep)
+            pace.asleep = False
             self.hungry[line] = None
-        self.hungry |= self.starved  # a socket may have become free
-        self.starved.clear()
+        if self.starved:
+            self.hungry |= self.starved  # a socket may have become free
+            self.starved.clear()
         self._expire()
         if (over := self._over()) is not None:
             for line in self.places.values():
-                self._give_up(line, over, tcp=False)
-                self._give_up(line, over, tcp=True)
+                for query in (*line.open_over_udp(), *line.open_over_tcp()):
+                    self.fail(query, over)
+                line.queue.clear()
+                line.tcp_queue.clear()
 
     def _pause(self) -> float:
         """Seconds until something is due; none if there is more to draw."""
-        if self.replies or (self.open < _BACKLOG and not self.exhausted):
+        if self.replies or self.hungry or (self.open < _BACKLOG and not self.exhausted):
             return 0.0
-        due = [timer[0][0] for timer in self.timers if timer]
+        due = [timer[0][0] + wait for timer, wait in zip(self.timers, self.waits, strict=True) if timer]
         if self.asleep:
             due.append(self.asleep[0][0])
         if self.until is not None:
             due.append(self.until)
         return max(0.0, min(due, default=self.now) - monotonic())
 
-    def _drain(self, channel: Channel) -> None:
-        """Read what has arrived on a UDP socket, within bounds: a flood must not stop the timers."""
-        receive, size, accept = channel.socket.recv, self.receive_size, self._accept
-        self.now = monotonic()
-        for _ in range(2 * self.options.window):
-            try:
-                data = receive(size)
-            except BlockingIOError:
-                return
-            except OSError as error:
-                self._channel_failed(channel, error)
-                return
-            accept(channel, data)
-
-    def _accept(self, channel: Channel, data: bytes) -> None:
-        """Match one datagram with its question."""
-        tally = self.tally
-        tally.received += 1
-        ident = data[:2]
-        query = channel.pending.get(ident)
-        if query is None:
-            tally.late += 1
-        elif not query.echoed_by(data):
-            tally.foreign += 1
-            query.junk += 1
-        else:
-            channel.line.health.alive(self.now)
-            if data[2] & _TRUNCATED:
-                self._turn_to_tcp(query)
-            else:
-                self._deliver(query, data, query.sent_at(ident))
-
-    def _deliver(self, query: Query, data: bytes, sent: float) -> None:
-        """Read an answer to the question and give it out, or ask once more if it can't be read."""
-        try:
-            message = wire.parse(data)
-        except BadMessageError as error:
-            self.tally.malformed += 1
-            self._again(query, Failure(Outcome.MALFORMED, f"an answer that can't be read: {error}"))
-            return
-        rtt = self.now - sent
-        self._finish(query, Reply(query.server, query.name, query.type, Outcome.ANSWER, message, rtt, query.tries))
-
-    def _again(self, query: Query, failure: Failure) -> None:
-        """Ask over UDP once more, or end with `failure` if there were enough tries."""
-        if query.tcp or query.tries >= len(self.options.timeouts):
-            self._fail(query, failure)
-        elif query.flying:
-            self._land(query)
-            query.line.queue.appendleft(query)
-
-    # --- what goes wrong -----------------------------------------------------------------------------------------
-
-    def _channel_failed(self, channel: Channel, error: OSError) -> None:
-        """The network says that the server can't be had (ICMP); whose datagram it was, it does not say.
-
-        Each question in flight there gets one more try, when its timer runs out: the server may be restarting.
-        """
-        refused = error.errno == errno.ECONNREFUSED
-        words = "nothing listens on that port" if refused else (error.strerror or str(error)).lower()
-        failure = Failure(Outcome.REFUSED if refused else Outcome.UNREACHABLE, words)
-        for query in channel.waiting():
-            channel.line.health.died(query.slots[-1][2], self.now, failure)
-            if query.failure is None:
-                query.failure, query.failed_try = failure, query.tries
-            elif query.tries > query.failed_try:
-                self._fail(query, failure)
-        self._give_up_if_down(channel.line)
-
     def _expire(self) -> None:
         """Deal with the tries whose time is over."""
         for timer, wait in zip(self.timers, self.waits, strict=True):
             while timer:
-                due, query, number = timer[0]
-                stale = query.done or not query.flying or query.tries != number
-                if not stale and due > self.now:
+                set_at, query = timer[0]
+                stale = query.done or not query.flying or (query.stream is None and query.sent != set_at)
+                if not stale and set_at + wait > self.now:
                     break
                 timer.popleft()
-                if not stale:
-                    self._timed_out(query, due - wait)
+                if stale:
+                    continue
+                if query.stream is not None:
+                    self.streams.timed_out(query, set_at)
+                else:
+                    self.datagrams.timed_out(query)
 
-    def _timed_out(self, query: Query, sent: float) -> None:
-        if query.tcp:
-            self._tcp_failed(query, f"no answer over TCP in {self.waits[-1]:g} s", sent)
-            return
-        query.line.health.died(sent, self.now, Failure(Outcome.TIMEOUT, "no answer"))
-        words = f"no answer in {query.tries} tries"
-        if query.junk:
-            words += f"; passed over {query.junk} datagrams that did not echo the question"
-        self._again(query, query.failure or Failure(Outcome.TIMEOUT, words))
-        self._give_up_if_down(query.line)
+    # --- answers -------------------------------------------------------------------------------------------------
 
-    def _give_up_if_down(self, line: Line) -> None:
-        """Once a server is marked down, all that is still open there ends."""
-        if line.health.failure is not None:
-            self._give_up(line, line.health.failure, tcp=False)
+    def deliver(self, query: Query, data: bytes, *, exact: bool = True) -> None:
+        """Read an answer to the question and give it out, or ask once more if it can't be read.
 
-    # --- TCP -----------------------------------------------------------------------------------------------------
-
-    def _turn_to_tcp(self, query: Query) -> None:
-        """The answer did not fit: ask the same over TCP (RFC 7766 section 5)."""
-        self.tally.truncated += 1
-        query.release()
-        self._land(query)
-        query.tcp = True
-        failure = query.line.tcp_health.failure
-        if failure is not None:
-            self._fail(query, failure)
-        else:
-            query.line.tcp_queue.append(query)
-            self.hungry[query.line] = None
-
-    def _send_over_tcp(self, query: Query) -> None:
-        query.line.streams[query] = None
-        query.flying = True
-        query.tries += 1
-        self.tally.sent += 1
-        ident = self.idents.fresh({})
+        Args:
+            query: the question.
+            data: the answer.
+            exact: whether it begins with the question octet for octet.
+        """
+        name, kind = query.name, query.type
         try:
-            query.stream = Stream(query.line.where, ident + query.message)
-        except StreamError as error:
-            self._tcp_failed(query, str(error), self.now)
+            message = wire.parse_answer(data, name, kind) if exact else wire.parse(data)
+        except BadMessageError as error:
+            self.tally.malformed += 1
+            failure = Failure(Outcome.MALFORMED, f"an answer that can't be read: {error}")
+            if query.tcp:
+                self.fail(query, failure)
+            else:
+                self.datagrams.again(query, failure)
             return
-        self.timers[-1].append((self.now + self.waits[-1], query, query.tries))
-        ready = partial(self._stream_ready, query, query.stream, ident, self.now)
-        self.selector.register(query.stream.socket, selectors.EVENT_READ | selectors.EVENT_WRITE, ready)
-
-    def _stream_ready(self, query: Query, stream: Stream, ident: bytes, sent: float) -> None:
-        if query.done:
-            return
-        self.now = monotonic()
-        try:
-            data = stream.advance()
-        except StreamError as error:
-            self._tcp_failed(query, str(error), sent)
-            return
-        if data is None:
-            if not stream.wants_to_write:
-                self.selector.modify(stream.socket, selectors.EVENT_READ, self.selector.get_key(stream.socket).data)
-            return
-        self.tally.received += 1
-        query.line.tcp_health.alive(self.now)
-        if data[:2] == ident and query.echoed_by(data):
-            self._deliver(query, data, sent)
+        if query.plain or message.flags & 0xF in _COMPLAINTS or message.flags > 0xFFFF:
+            if self._is_about_edns(query, message, data[:2]):
+                return
         else:
-            self.tally.foreign += 1
-            self._fail(query, Failure(Outcome.MALFORMED, "an answer over TCP that does not echo the question"))
+            query.line.conduct.edns_heard = True
+        rtt = self.now - (query.sent if query.older is None else query.sent_at(data[:2]))
+        self._finish(query, _new(Reply, (query.server, name, kind, Outcome.ANSWER, message, rtt, query.sends, "")))
 
-    def _tcp_failed(self, query: Query, words: str, sent: float) -> None:
-        line = query.line
-        failure = Failure(Outcome.TCP_FAILED, words)
-        line.tcp_health.died(sent, self.now, failure)
-        self._fail(query, Failure(Outcome.TCP_FAILED, f"the answer did not fit a datagram; {words}"))
-        if line.tcp_health.failure is not None:
-            self._give_up(line, line.tcp_health.failure, tcp=True)
+    def _is_about_edns(self, query: Query, message: Message, ident: bytes) -> bool:
+        """Learn from an answer whether EDNS is welcome; whether it says that only, so that the question is put anew.
 
-    def _close_stream(self, query: Query) -> None:
-        if query.stream is not None:
-            self.selector.unregister(query.stream.socket)
-            query.stream.socket.close()
-            query.stream = None
+        RFC 6891 section 6.2.2 and 7: who does not know EDNS answers FORMERR (or NOTIMP) without an OPT record.
+        """
+        conduct, rcode = query.line.conduct, message.rcode
+        asked_plain = query.plain and (ident == query.ident or not query.silent)
+        if not asked_plain:
+            if rcode != _BADVERS and (rcode not in _COMPLAINTS or message.opt is not None):
+                conduct.edns_heard = True
+                return False
+            conduct.refuses_edns(wire.rcode_to_text(rcode))
+            query.plain = True
+            self.ask_anew(query)
+            return True
+        if rcode in _COMPLAINTS:
+            conduct.refuses_without_edns_too()
+        elif conduct.answers_without_edns(after_silence=query.silent):
+            self.tally.no_edns[query.line.where] = conduct.refusal
+        return False

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 if TYPE_CHECKING:
     from realmkit.dns.names import Name
     from realmkit.dns.records import Type
     from realmkit.dns.wire import Message
+
+
+Place: TypeAlias = tuple[str, int]  # address and port
 
 
 class Server(NamedTuple):
@@ -25,6 +29,11 @@ class Server(NamedTuple):
         host = f"[{self.address}]" if ":" in self.address and self.port != 53 else self.address
         place = host if self.port == 53 else f"{host}:{self.port}"
         return f"{self.label} ({place})" if self.label else place
+
+    @property
+    def place(self) -> Place:
+        """Address and port, by which a `Tally` names a server."""
+        return self.address, self.port
 
 
 class Outcome(StrEnum):
@@ -57,6 +66,11 @@ class Options(Struct, frozen=True):
         deadline: seconds for all of it; what is open then ends as a timeout. None for no limit.
         rd: ask for recursion (resolvers), or not (authoritative servers).
         payload: the EDNS payload size in octets (RFC 6891); None asks without EDNS.
+        rates: messages a second by server address, where they differ from `rate`; None for no limit.
+        mix_case: send the letters of a name in random case and want them back so, which makes an answer harder to
+            forge. A server that does not give them back so is asked without.
+        tcp: ask over TCP only.
+        dnssec: ask for signatures too (the DO bit, RFC 3225); needs `payload`.
     """
 
     timeouts: tuple[float, ...] = (0.4, 1.2, 3.0)
@@ -66,6 +80,26 @@ class Options(Struct, frozen=True):
     deadline: float | None = None
     rd: bool = False
     payload: int | None = 1232
+    rates: Mapping[str, float | None] = field(default_factory=dict)
+    mix_case: bool = True
+    tcp: bool = False
+    dnssec: bool = False
+
+    def rate_of(self, address: str) -> float | None:
+        """Messages a second to a server address; None for no limit."""
+        return self.rates.get(address, self.rate)
+
+    def fault(self) -> str | None:
+        """Why these options make no sense, or None if they do."""
+        if not self.timeouts or min(self.timeouts) <= 0:
+            return "timeouts must be above 0, and at least one"
+        if min(self.window, self.burst) < 1:
+            return "window and burst must be at least 1"
+        if any(rate is not None and not rate > 0 for rate in (self.rate, *self.rates.values())):
+            return "a rate must be above 0, or None for no limit"
+        if self.dnssec and self.payload is None:
+            return "signatures are asked for by EDNS: dnssec needs a payload size"
+        return None
 
 
 DEFAULT: Final = Options()
@@ -96,7 +130,9 @@ class Reply(NamedTuple):
 
 
 class Tally(Struct):
-    """What happened on the wire, counted while `ask` runs.
+    """What happened on the wire, counted while `ask` runs, and what was learned of servers.
+
+    The next `ask` that is given the same tally heeds what was learned.
 
     Attributes:
         sent: datagrams and TCP messages sent.
@@ -106,6 +142,12 @@ class Tally(Struct):
         late: datagrams whose id nobody waits for (any more).
         foreign: messages with a known id that do not echo the question.
         malformed: answers to a question of ours that can't be read.
+        uncased: answers that gave the question back in other case than it was sent.
+        caseless: servers that did so, by place.
+        slowed: servers that limit the rate of answers (truncated answers without need, or silence to most of many
+            questions), by place, and the least messages a second that they were slowed down to.
+        no_edns: servers that only answer without EDNS, by place, and what they do with it: `FORMERR`, `NOTIMP`,
+            `BADVERS` or `silence`.
     """
 
     sent: int = 0
@@ -115,3 +157,7 @@ class Tally(Struct):
     late: int = 0
     foreign: int = 0
     malformed: int = 0
+    uncased: int = 0
+    caseless: set[Place] = field(default_factory=set)
+    slowed: dict[Place, float] = field(default_factory=dict)
+    no_edns: dict[Place, str] = field(default_factory=dict)

@@ -8,9 +8,11 @@ from msgspec import Struct
 
 from realmkit import errors
 
-Level = Literal["critical", "error", "warning", "notice"]
-LEVELS: Final[tuple[Level, ...]] = ("critical", "error", "warning", "notice")
-_EXIT: Final = {"critical": errors.CRITICAL, "error": errors.CRITICAL, "warning": errors.WARNING}
+Level = Literal["critical", "error", "unknown", "warning", "notice"]
+LEVELS: Final[tuple[Level, ...]] = ("critical", "error", "unknown", "warning", "notice")  # the worst first
+_EXIT: Final = {
+    "critical": errors.CRITICAL, "error": errors.CRITICAL, "unknown": errors.UNKNOWN, "warning": errors.WARNING,
+}  # fmt: skip
 
 
 class Finding(Struct, frozen=True, omit_defaults=True):
@@ -18,7 +20,8 @@ class Finding(Struct, frozen=True, omit_defaults=True):
 
     Attributes:
         id: of the check, such as `WLD01`; `docs/checks.md` lists them.
-        level: critical or error stop a plan, warning and notice are said.
+        level: critical or error stop a plan, warning and notice are said; unknown is what could not be told, and
+            says neither that something is wrong nor that it is right.
         subject: name and type, or zone, as text.
         message: one sentence.
         expected: what should be there.
@@ -37,6 +40,11 @@ class Finding(Struct, frozen=True, omit_defaults=True):
     server: str = ""
 
     @property
+    def key(self) -> tuple[str, str, str]:
+        """What tells it from others, whatever its text: check, subject and server."""
+        return self.id, self.subject, self.server
+
+    @property
     def stops(self) -> bool:
         """Whether a plan with it is refused unless the user allows it."""
         return self.level in ("critical", "error")
@@ -44,4 +52,5 @@ class Finding(Struct, frozen=True, omit_defaults=True):
 
 def exit_code(findings: list[Finding]) -> int:
     """The exit code of a command that only judges."""
-    return max((_EXIT.get(finding.level, errors.OK) for finding in findings), default=errors.OK)
+    worst = min((LEVELS.index(finding.level) for finding in findings), default=len(LEVELS) - 1)
+    return _EXIT.get(LEVELS[worst], errors.OK)

@@ -46,6 +46,7 @@ class World:
     def __init__(self, zones: Mapping[Name, ZoneIndex], *, allow_private: bool) -> None:
         self.zones = zones
         self.allow_private = allow_private
+        self.clean: set[tuple[object, ...]] = set()  # what was found in order; thousands of realms share their values
         self._hosts: dict[Name, tuple[Kind, ...]] = {}
         self._seen_addresses: dict[bytes, str | None] = {}
 
@@ -98,11 +99,25 @@ def check_rrset(world: World, index: ZoneIndex, rrset: RRset) -> Iterator[Findin
             "PRV02", "error", rrset, "something else stands there already", seen=what,
             mend="take it away by hand where it was made, or choose another name",
         )  # fmt: skip
-    check = _CHECKS.get(rrset.type)
-    if check is not None:
-        yield from check(world, index, rrset)
+    yield from _values(world, index, rrset)
     if len(rrset.rdata) > 8 and sum(len(one) + 12 for one in rrset.rdata) > _UDP_PAYLOAD:
         yield _finding("SEM11", "notice", rrset, f"its answer is above {_UDP_PAYLOAD} octets and needs TCP")
+
+
+def _values(world: World, index: ZoneIndex, rrset: RRset) -> Iterator[Finding]:
+    """What a set's own type says of its values. The owner counts in two ways only: as a service, as a wildcard."""
+    check = _CHECKS.get(rrset.type)
+    if check is None:
+        return
+    if rrset.type == rr.NAPTR:  # leads to the realm's own SRV sets, so no two of them are alike
+        yield from check(world, index, rrset)
+        return
+    make = (index.zone.name, rrset.type, rrset.rdata, rrset.name[1:2] == b"_", names.is_wildcard(rrset.name))
+    if make not in world.clean:
+        found = list(check(world, index, rrset))
+        yield from found
+        if not found:
+            world.clean.add(make)
 
 
 def _finding(check: str, level: Level, rrset: RRset, message: str, **more: str) -> Finding:
@@ -110,9 +125,7 @@ def _finding(check: str, level: Level, rrset: RRset, message: str, **more: str) 
 
 
 def _owner(index: ZoneIndex, rrset: RRset) -> Iterator[Finding]:
-    labels = names.labels_of(rrset.name)
-    stars = [label for label in labels[1:] if b"*" in label]
-    if stars or (labels and b"*" in labels[0] and labels[0] != b"*"):
+    if b"*" in rrset.name[2 if names.is_wildcard(rrset.name) else 0 :]:
         yield _finding(
             "WLD04", "error", rrset, "an asterisk that is not the whole leftmost label is no wildcard (RFC 4592)",
             mend="put the asterisk alone at the left",
@@ -127,8 +140,8 @@ def _owner(index: ZoneIndex, rrset: RRset) -> Iterator[Finding]:
             "SEM01", "error", rrset, "stands beside a CNAME, and name servers ignore or refuse it (RFC 2181 10.1)",
             mend="remove the CNAME, or choose another name",
         )  # fmt: skip
-    cut = lookup(index, rrset.name, rrset.type)
-    if cut.kind is Kind.DELEGATED:
+    cut = lookup(index, rrset.name, rrset.type) if index.cuts else None
+    if cut is not None and cut.kind is Kind.DELEGATED:
         yield _finding(
             "DEL09", "error", rrset, f"{names.to_text(cut.source)} is delegated, so nobody will see this record",
             mend="publish it in the delegated zone",
@@ -252,17 +265,9 @@ def _check_naptr(world: World, index: ZoneIndex, rrset: RRset) -> Iterator[Findi
     for one in rrset.rdata:
         flags, service, regexp, replacement = _strings(one)
         places.setdefault(one[:4], set()).add(service.upper())
-        seen = rdata.to_text(rr.NAPTR, one)
-        if flags.upper() not in NAPTR_FLAGS:
-            yield _finding("SEM05", "error", rrset, "its flags are none of S, A, U, P (RFC 3404 4.3)", seen=seen)
-        if bool(regexp) == (replacement != names.ROOT):
-            word = "both a regexp and a replacement" if regexp else "neither a regexp nor a replacement"
-            yield _finding("SEM05", "error", rrset, f"it has {word} (RFC 3403 section 4.1)", seen=seen)
-        if service.upper() not in NAPTR_SERVICES:
-            if service.upper().startswith((b"SIP", b"SIPS")):
-                yield _finding("SEM06", "error", rrset, "no SIP transport has this service field", seen=seen)
-            continue
-        if flags.upper() == b"S" and replacement != names.ROOT:
+        for check, message in _naptr_slips(flags, service, regexp, replacement):
+            yield _finding(check, "error", rrset, message, seen=rdata.to_text(rr.NAPTR, one))
+        if flags.upper() == b"S" and replacement != names.ROOT and service.upper() in NAPTR_SERVICES:
             yield from _check_replacement(world, index, rrset, service, replacement)
     for transports in places.values():
         if len(transports) > 1:
@@ -272,20 +277,32 @@ def _check_naptr(world: World, index: ZoneIndex, rrset: RRset) -> Iterator[Findi
             )  # fmt: skip
 
 
+def _naptr_slips(flags: bytes, service: bytes, regexp: bytes, replacement: Name) -> Iterator[tuple[str, str]]:
+    """Id and message of what is wrong with the fields of one record by themselves."""
+    if flags.upper() not in NAPTR_FLAGS:
+        yield "SEM05", "its flags are none of S, A, U, P (RFC 3404 4.3)"
+    if bool(regexp) == (replacement != names.ROOT):
+        word = "both a regexp and a replacement" if regexp else "neither a regexp nor a replacement"
+        yield "SEM05", f"it has {word} (RFC 3403 section 4.1)"
+    if service.upper() not in NAPTR_SERVICES and service.upper().startswith((b"SIP", b"SIPS")):
+        yield "SEM06", "no SIP transport has this service field"
+
+
 def _check_replacement(
     world: World, index: ZoneIndex, rrset: RRset, service: bytes, replacement: Name
 ) -> Iterator[Finding]:
     """NAPTR -> SRV: the set exists, and it is that transport's."""
-    seen = names.to_text(replacement)
     yield from _check_doubled(index, rrset, replacement)
     labels = NAPTR_SERVICES[service.upper()]
     if tuple(names.labels_of(replacement)[:2]) != labels:
+        seen = names.to_text(replacement)
         yield _finding(
             "SIP05", "error", rrset, f"{service.decode()} leads to an SRV set of another transport",
             expected=b".".join(labels).decode(), seen=seen, mend="point it to the transport's own SRV set",
         )  # fmt: skip
     answer = world.find(replacement, rr.SRV)
     if answer is not None and answer.kind in (Kind.NODATA, Kind.NXDOMAIN, Kind.CNAME):
+        seen = names.to_text(replacement)
         yield _finding(
             "SIP02", "error", rrset, f"{service.decode()} leads to a name without SRV", expected=f"SRV at {seen}",
             seen=answer.kind.value, mend=f"publish the SRV set {seen}",

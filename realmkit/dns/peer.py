@@ -1,24 +1,28 @@
-"""One name server as the asking side sees it: its address, its sockets, what is in flight, and how it behaves."""
+"""One name server as the asking side sees it: its address, its sockets, what is in flight, and whether it is alive."""
 
 from __future__ import annotations
 
 import os
 import socket
 from collections import deque
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 from msgspec import Struct
 
-from realmkit.dns.exchange import Failure, Outcome, Server
+from realmkit.dns.conduct import Conduct, Pace
+from realmkit.dns.exchange import Failure, Options, Outcome, Place, Server
 from realmkit.dns.names import Name
 from realmkit.dns.records import Type
 from realmkit.dns.stream import Stream, sockaddr
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Container
 
 _DEAD_TRIES: Final = 3
 _RECEIVE_BUFFER: Final = 4 << 20  # octets; the kernel may grant less
+_CASE_BITS: Final = bytes(0x20 if chr(octet).isalpha() and octet < 0x80 else 0 for octet in range(256))
+_POOL: Final = 8192  # octets
+_BARE: Final = (1, 2, 4, 5)  # FORMERR, SERVFAIL, NOTIMP, REFUSED
 
 
 class Query(Struct, eq=False):
@@ -29,55 +33,89 @@ class Query(Struct, eq=False):
         line: the server's line.
         name: the name asked for.
         type: the type asked for.
-        message: the query without its id.
-        question: the part of it that an answer must echo.
-        slots: for each UDP try, where its answer is waited for, by which id, and when it was sent.
-        tries: how often it was sent.
+        question: what an answer must echo: name as it was sent, type, class.
+        plain: asked without EDNS.
+        pending: where the answer to the last try is waited for, by `ident`; it was sent at `sent`.
+        older: likewise for the UDP tries before.
+        tries: how many of its UDP tries are used up.
+        sends: how often it was sent at all.
         failure: the first error of its socket, met at try `failed_try`.
         junk: datagrams with its id that did not echo the question.
         flying: in flight, not waiting in a queue.
         done: its reply is given; whoever still holds it drops it.
-        tcp: over TCP from now on, on `stream`.
+        tcp: over TCP from now on, on `stream`, and why. `cut`: the answer over UDP had TC. `silent`: there was none.
+        slip: when the try was sent whose answer had TC and was empty, as from a server that limits its answers.
+        silent: its tries with EDNS were in vain, and it is `plain` for that reason.
+        resent: how often its connection broke through no fault of its own.
     """
 
     server: Server
     line: Line
     name: Name
     type: Type
-    message: bytes
-    question: bytes
-    slots: list[tuple[dict[bytes, Query], bytes, float]] = []
+    question: bytes = b""
+    plain: bool = False
+    pending: dict[bytes, Query] | None = None
+    ident: bytes = b""
+    sent: float = 0.0
+    older: list[tuple[dict[bytes, Query], bytes, float]] | None = None
     tries: int = 0
+    sends: int = 0
     failure: Failure | None = None
     failed_try: int = 0
     junk: int = 0
     flying: bool = False
     done: bool = False
-    tcp: bool = False
-    stream: Stream | None = None
+    tcp: Literal["", "asked", "cut", "silent"] = ""
+    stream: Stream[Query] | None = None
+    slip: float | None = None
+    silent: bool = False
+    resent: int = 0
+
+    def expect(self, pending: dict[bytes, Query], ident: bytes, now: float) -> None:
+        """Wait for the answer to a try that is sent now, and still for those to earlier ones."""
+        if self.pending is not None:
+            older = (self.pending, self.ident, self.sent)
+            self.older = [older] if self.older is None else [*self.older, older]
+        pending[ident] = self
+        self.pending = pending
+        self.ident = ident
+        self.sent = now
+        self.flying = True
+        self.sends += 1
 
     def sent_at(self, ident: bytes) -> float:
-        """When the UDP try with that id was sent."""
-        slots = self.slots
-        return slots[0][2] if len(slots) == 1 else next(sent for _, known, sent in slots if known == ident)
+        """When the try with that id was sent."""
+        if ident != self.ident and self.older is not None:
+            return next((sent for _, known, sent in self.older if known == ident), self.sent)
+        return self.sent
 
-    def echoed_by(self, data: bytes) -> bool:
-        """Whether `data` is a response to this question, octet for octet.
+    def echo(self, data: bytes) -> Literal["exact", "other case", "bare", ""]:
+        """How `data` gives the question back; empty if it is no response to it.
 
         A server that understood nothing, or wants nothing to do with us, may leave the question out; such an answer
         says nothing about records, so it is taken by its id alone.
         """
         if len(data) < 12 or data[2] & 0xF8 != 0x80:  # QR set, opcode QUERY
-            return False
-        if data[12 : 12 + len(self.question)] == self.question:
-            return data[4:6] == b"\0\1"
-        return data[4:6] == b"\0\0" and data[3] & 0xF in (1, 2, 4, 5)  # FORMERR, SERVFAIL, NOTIMP, REFUSED
+            return ""
+        if data[4:6] == b"\0\1":
+            question = self.question
+            back = data[12 : 12 + len(question)]
+            if back == question:
+                return "exact"
+            same = back[:-4].lower() == question[:-4].lower() and back[-4:] == question[-4:]
+            return "other case" if same else ""
+        return "bare" if data[4:6] == b"\0\0" and data[3] & 0xF in _BARE else ""
 
     def release(self) -> None:
-        """Wait no longer for an answer to any UDP try."""
-        for pending, ident, _ in self.slots:
-            pending.pop(ident, None)
-        self.slots.clear()
+        """Wait no longer for an answer to any try."""
+        if self.pending is not None:
+            self.pending.pop(self.ident, None)
+            self.pending = None
+        if self.older is not None:
+            for pending, ident, _ in self.older:
+                pending.pop(ident, None)
+            self.older = None
 
 
 class Health:
@@ -103,6 +141,11 @@ class Health:
         self._since = now
         self._reason = None
 
+    def revive(self, now: float) -> None:
+        """It is to be tried in another way before it is called down."""
+        self.failure = None
+        self.alive(now)
+
     def died(self, sent: float, now: float, reason: Failure) -> None:
         """Count a try that was sent at `sent` in vain. Of several reasons the one that says more is kept."""
         if sent <= self._since or self.failure is not None:
@@ -116,23 +159,39 @@ class Health:
             self.failure = Failure(outcome, f"server marked down: {_DEAD_TRIES} dead tries in a row ({detail})")
 
 
-class Idents:
-    """Message ids of two random octets, from the kernel's generator."""
+class Dice:
+    """Random octets from the kernel's generator, drawn in large pieces, each used once."""
 
-    __slots__ = ("_pool",)
+    __slots__ = ("_at", "_pool")
 
     def __init__(self) -> None:
-        self._pool: list[bytes] = []
+        self._pool = b""
+        self._at = 0
 
-    def fresh(self, taken: Mapping[bytes, Query]) -> bytes:
-        """An id that is not taken."""
+    def ident(self, taken: Container[bytes]) -> bytes:
+        """A message id of two random octets that is not taken."""
         while True:
-            if not self._pool:
-                octets = os.urandom(2048)
-                self._pool = [octets[i : i + 2] for i in range(0, len(octets), 2)]
-            ident = self._pool.pop()
-            if ident not in taken:
+            at = self._at
+            self._at = at + 2
+            ident = self._pool[at : at + 2]
+            if len(ident) == 2 and ident not in taken:
                 return ident
+            if len(ident) < 2:
+                self._refill()
+
+    def mixed(self, name: Name) -> bytes:
+        """The name with each letter in a random case; octets of length are never letters."""
+        size, at = len(name), self._at
+        self._at = end = at + size
+        if end > _POOL or not at:
+            self._refill()
+            at, self._at = 0, size
+        bits = int.from_bytes(self._pool[at : at + size], "big") & int.from_bytes(name.translate(_CASE_BITS), "big")
+        return (int.from_bytes(name, "big") ^ bits).to_bytes(size, "big")
+
+    def _refill(self) -> None:
+        self._pool = os.urandom(_POOL)
+        self._at = 0
 
 
 class Channel:
@@ -163,7 +222,7 @@ class Channel:
 
     def waiting(self) -> list[Query]:
         """The questions that are in flight on this socket, each once."""
-        return [query for query in dict.fromkeys(self.pending.values()) if query.flying]
+        return [query for query in dict.fromkeys(self.pending.values()) if query.flying and not query.tcp]
 
 
 class Line:
@@ -171,46 +230,33 @@ class Line:
 
     Args:
         where: address and port.
-        burst: tokens to begin with.
+        options: manners.
         now: monotonic seconds.
 
     Attributes:
         queue: questions that wait to be sent over UDP. `tcp_queue`: likewise over TCP.
-        flying: questions in flight over UDP. `streams`: over TCP.
-        asleep: out of tokens; somebody will wake it.
+        flying: questions in flight over UDP. `streams`: open TCP connections.
+        pace: how fast it is asked, over TCP too as long as `tcp_pace` is the same.
+        single: the server takes one question a connection.
     """
 
     __slots__ = (
-        "asleep", "channels", "filled", "flying", "health", "queue", "streams", "tcp_health", "tcp_queue", "tokens",
-        "turn", "where",
+        "channels", "conduct", "flying", "health", "pace", "queue", "single", "streams", "tcp_health",
+        "tcp_pace", "tcp_queue", "turn", "where",
     )  # fmt: skip
 
-    def __init__(self, where: tuple[str, int], burst: int, now: float) -> None:
+    def __init__(self, where: Place, options: Options, now: float) -> None:
         self.where = where
         self.queue: deque[Query] = deque()
         self.tcp_queue: deque[Query] = deque()
         self.flying = 0
-        self.streams: dict[Query, None] = {}
+        self.streams: list[Stream[Query]] = []
+        self.single = False
         self.channels: list[Channel] = []
         self.turn = 0
-        self.tokens = float(burst)
-        self.filled = now
-        self.asleep = False
+        self.pace = self.tcp_pace = Pace(options.rate_of(where[0]), options.burst, now)
+        self.conduct = Conduct(edns=options.payload is not None, mix_case=options.mix_case)
         self.health, self.tcp_health = Health(), Health()
-
-    @property
-    def idle(self) -> bool:
-        """Whether nothing is in flight and nothing waits."""
-        return not (self.flying or self.streams or self.queue or self.tcp_queue)
-
-    def take_token(self, rate: float, burst: int, now: float) -> float:
-        """Take one; 0 if there was one, else the seconds until there is."""
-        self.tokens = min(float(burst), self.tokens + (now - self.filled) * rate)
-        self.filled = now
-        if self.tokens >= 1:
-            self.tokens -= 1
-            return 0.0
-        return (1 - self.tokens) / rate
 
     def open_over_udp(self) -> list[Query]:
         """Every question that waits or is in flight over UDP."""
@@ -219,4 +265,16 @@ class Line:
 
     def open_over_tcp(self) -> list[Query]:
         """Every question that waits or is in flight over TCP."""
-        return [*self.streams, *(query for query in self.tcp_queue if not query.done)]
+        flying = [query for stream in self.streams for query in stream.pending.values()]
+        return [query for query in dict.fromkeys([*flying, *self.tcp_queue]) if not query.done]
+
+    def close(self) -> None:
+        """Close all sockets and forget all questions."""
+        for channel in self.channels:
+            channel.pending.clear()
+            channel.socket.close()
+        for stream in self.streams:
+            stream.pending.clear()
+            stream.socket.close()
+        self.queue.clear()
+        self.tcp_queue.clear()

@@ -4,8 +4,10 @@ Every question ends in exactly one reply. What is no answer stays apart from wha
 keeps silent, a closed port, an answer that can't be read and a TCP connection that fails are outcomes of their own,
 and none of them means that a record is missing.
 
-Manners and safety: a token bucket and a window for each server, short first timeout with backoff, three dead tries
-mark a server down for the run, connected sockets on random ports, random ids, and an answer counts only if it echoes
+Manners: a token bucket and a window for each server, short first timeout with backoff, a server that limits its
+answers is asked slower and over TCP, one that does not know EDNS without it, and three dead tries mark one down.
+
+Safety: connected sockets on random ports, random ids, letters in random case, and an answer counts only if it echoes
 the question octet for octet. What does not match is counted and passed over, for it may be forged (RFC 5452).
 """
 
@@ -38,7 +40,7 @@ def ask(
     Args:
         questions: server, name and type of each.
         options: manners.
-        tally: counts what happens, if given.
+        tally: counts what happens, if given. What it knows of servers from an earlier call is heeded.
 
     Yields:
         One reply for every question.
@@ -46,8 +48,8 @@ def ask(
     Raises:
         ValueError: options that make no sense.
     """
-    if not options.timeouts or min(options.window, options.burst) < 1 or not (options.rate is None or options.rate > 0):
-        raise ValueError(f"can't ask by {options}")
+    if (fault := options.fault()) is not None:
+        raise ValueError(f"can't ask by {options}: {fault}")
     return Engine(questions, options, Tally() if tally is None else tally).run()
 
 

@@ -1,7 +1,8 @@
-"""One DNS question over TCP without blocking (RFC 1035 section 4.2.2, RFC 7766), and socket addresses.
+"""A TCP connection that carries many DNS questions without blocking (RFC 7766), and socket addresses.
 
-TCP is for the rare answer that does not fit a datagram, so each question gets its own connection: a server that
-closes, resets or stalls one then spoils no other. The owner watches the socket and calls `advance` when it is ready.
+Questions go out one behind the other, answers come back in any order, each with its length before it (RFC 1035
+section 4.2.2). The owner watches the socket, calls `advance` when it is ready, and decides what a break means for
+what was in flight.
 """
 
 from __future__ import annotations
@@ -9,11 +10,14 @@ from __future__ import annotations
 import errno
 import os
 import socket
-from typing import Any
+from typing import Any, Final, Generic, TypeVar
+
+T = TypeVar("T")
+_CHUNK: Final = 65537  # octets read at once: the longest message and more
 
 
 class StreamError(Exception):
-    """The connection could not be opened, broke, or ended before the answer; the text says how."""
+    """The connection could not be opened; the text says why."""
 
 
 def sockaddr(where: tuple[str, int], kind: socket.SocketKind) -> tuple[socket.AddressFamily, tuple[Any, ...]]:
@@ -27,64 +31,102 @@ def sockaddr(where: tuple[str, int], kind: socket.SocketKind) -> tuple[socket.Ad
     return family, found
 
 
-class Stream:
-    """A connection being opened, then carrying one message there and one back.
+class Stream(Generic[T]):
+    """A connection that is being opened or open.
 
     Args:
         where: numeric address and port of the server.
-        message: the query, with its id.
+        now: monotonic seconds.
+
+    Attributes:
+        pending: who waits for an answer, by id.
+        answered: how many answers came. `heard`: when the last one did, or when the connection was begun.
+        depth: how many questions may be in flight: one until the server has shown that it reads on.
+        broken: why it is of no use any more; empty while it is.
+        watched: the events that the owner's selector watches for.
 
     Raises:
         StreamError: there is no way to that address.
     """
 
-    __slots__ = ("_in", "_out", "socket")
+    __slots__ = ("_in", "_out", "answered", "broken", "depth", "heard", "pending", "socket", "watched")
 
-    def __init__(self, where: tuple[str, int], message: bytes) -> None:
-        self._out = len(message).to_bytes(2, "big") + message
+    def __init__(self, where: tuple[str, int], now: float) -> None:
+        self._out = bytearray()
         self._in = bytearray()
+        self.pending: dict[bytes, T] = {}
+        self.answered = 0
+        self.heard = now
+        self.depth = 1
+        self.broken = ""
+        self.watched = 0
         try:
             family, place = sockaddr(where, socket.SOCK_STREAM)
             self.socket = socket.socket(family, socket.SOCK_STREAM)  # noqa: TID251 - this is the place
         except OSError as error:
-            raise _told(error) from error
+            raise StreamError(_words(error)) from error
         self.socket.setblocking(False)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # or each small batch waits for the last ACK
         code = self.socket.connect_ex(place)
         if code not in (0, errno.EINPROGRESS):
             self.socket.close()
-            raise _told(OSError(code, os.strerror(code)))
+            raise StreamError(_words(OSError(code, os.strerror(code))))
 
     @property
     def wants_to_write(self) -> bool:
         """Whether to watch for room to write (which is also how a connection tells that it is open)."""
         return bool(self._out)
 
-    def advance(self) -> bytes | None:
-        """Send and receive what is possible now; the answer once it is complete.
+    def put(self, message: bytes) -> None:
+        """Have a message sent, when `advance` or `flush` is called."""
+        self._out += len(message).to_bytes(2, "big") + message
 
-        Raises:
-            StreamError: the connection failed, or ended before the answer was complete.
-        """
+    def flush(self) -> None:
+        """Send what can be sent now. A break is told by `broken`."""
         try:
-            if self._out:
-                self._out = self._out[self.socket.send(self._out) :]
-            chunk = self.socket.recv(65537)
+            while self._out:
+                del self._out[: self.socket.send(self._out)]
         except BlockingIOError:
-            return None
+            pass
         except OSError as error:
-            if error.errno == errno.ENOTCONN:
-                return None
-            raise _told(error) from error
+            if error.errno != errno.ENOTCONN:  # being opened
+                self.broken = self.broken or _words(error)
+
+    def advance(self) -> list[bytes]:
+        """Send and receive what is possible now; the messages that are complete. A break is told by `broken`."""
+        self.flush()
+        try:
+            chunk = self.socket.recv(_CHUNK)
+        except BlockingIOError:
+            return []
+        except OSError as error:
+            if error.errno != errno.ENOTCONN:
+                self.broken = self.broken or _words(error)
+            return []
         if not chunk:
-            raise StreamError("the server closed the TCP connection without an answer")
+            self.broken = self.broken or "the server closed the TCP connection without an answer"
+            return []
+        self.broken = ""  # what it sent before it broke off is still to be read; the next call tells
         self._in += chunk
-        end = 2 + int.from_bytes(self._in[:2], "big")
-        return bytes(self._in[2:end]) if 2 <= end <= len(self._in) and len(self._in) > 2 else None
+        return self._take()
+
+    def _take(self) -> list[bytes]:
+        """Cut the complete messages out of what was received."""
+        found = []
+        start, buffer = 0, self._in
+        while len(buffer) - start > 2:
+            end = start + 2 + (buffer[start] << 8 | buffer[start + 1])
+            if end > len(buffer):
+                break
+            found.append(bytes(buffer[start + 2 : end]))
+            start = end
+        del buffer[:start]
+        return found
 
 
-def _told(error: OSError) -> StreamError:
+def _words(error: OSError) -> str:
     if error.errno == errno.ECONNREFUSED:
-        return StreamError("TCP connection refused")
+        return "TCP connection refused"
     if error.errno in (errno.ECONNRESET, errno.EPIPE):
-        return StreamError("the server reset the TCP connection")
-    return StreamError(f"over TCP: {error.strerror or error}")
+        return "the server reset the TCP connection"
+    return f"over TCP: {error.strerror or error}"

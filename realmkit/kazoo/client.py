@@ -144,6 +144,16 @@ class Crossbar:
         found = candidates(self._to, self.account, realm, ("realm",))
         return next((one for one in found if one.realm.casefold() == realm.casefold()), None)
 
+    def realms(self) -> list[str]:
+        """The realms of all accounts that the key may see, its own among them (GET /accounts/{A}/descendants)."""
+
+        def realm_of(row: Mapping[str, Any]) -> str:
+            if not isinstance(row.get("realm"), str):
+                raise ValueError(row)  # noqa: TRY004 - what `_parsed` turns into an error of the platform
+            return str(row["realm"])
+
+        return [self.account(self.account_id).realm, *self._rows(realm_of, "accounts", self.account_id, "descendants")]
+
     def set_account_realm(self, account: str, realm: str) -> Account:
         """Give an account another realm. Nothing else happens on the platform: no flush, no resync, no alias.
 

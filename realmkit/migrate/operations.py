@@ -187,6 +187,12 @@ def stand(journal: Journal, name: str) -> State:
     return state
 
 
+def under_way(journal: Journal) -> list[tuple[str, str]]:
+    """Old and new realm of each migration that has been planned and is not over."""
+    states = [replay(journal.events(name)) for name in journal.migrations()]
+    return [(one.plan.old, one.plan.new) for one in states if one.plan is not None and one.current() is not None]
+
+
 def check_turn(state: State) -> None:
     """Whether a migration can turn back now.
 

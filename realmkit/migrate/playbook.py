@@ -127,9 +127,13 @@ class PlaybookFile(Struct, frozen=True):
 
 
 def names() -> list[str]:
-    """The playbooks that come with realmkit."""
+    """The playbooks of migrations that come with realmkit; those of health checks have no steps."""
     folder = resources.files("realmkit.playbooks")
-    return sorted(one.name.removesuffix(".yml") for one in folder.iterdir() if one.name.endswith(".yml"))
+    return sorted(
+        one.name.removesuffix(".yml")
+        for one in folder.iterdir()
+        if one.name.endswith(".yml") and "\nsteps:" in one.read_text(encoding="utf-8")
+    )
 
 
 def find(name: str, directory: Path) -> PlaybookFile:

@@ -10,7 +10,7 @@
 set -u
 
 packages="bind9 bind9-utils bind9-dnsutils knot knot-dnsutils knot-dnssecutils nsd pdns-server pdns-backend-sqlite3
-sqlite3 unbound iproute2 kamailio baresip-core sip-tester openssh-server openssh-client"
+sqlite3 unbound iproute2 kamailio kamailio-tls-modules openssl baresip-core sip-tester openssh-server openssh-client"
 policy=${POLICY_RC_D:-/usr/sbin/policy-rc.d}
 saved=$policy.before-realmkit-lab
 marker="# put here by realmkit's tests/lab/install.sh for the time of an installation"

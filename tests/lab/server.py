@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 PROGRAMS = (
     "named", "rndc", "nsupdate", "named-checkzone", "knotd", "knotc", "kdig", "kzonecheck", "nsd", "nsd-control",
     "pdns_server", "sqlite3", "unbound", "unbound-control", "ip", "setpriv", "kamailio", "baresip", "sipp", "sshd",
-    "ssh-keygen",
+    "ssh-keygen", "openssl", "dnssec-keygen", "dnssec-signzone", "dnssec-dsfromkey",
 )  # fmt: skip
 
 

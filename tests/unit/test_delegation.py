@@ -46,7 +46,7 @@ class Resolver(Faulty):
     def _handle(self, request: bytes, _number: int) -> Iterable[bytes]:
         asked = dns.message.from_wire(request)
         response = dns.message.make_response(asked, recursion_available=self._ra)
-        name, kind = asked.question[0].name.to_text(), asked.question[0].rdtype.name
+        name, kind = asked.question[0].name.to_text().lower(), asked.question[0].rdtype.name
         response.set_rcode(dns.rcode.Rcode.make(self._codes.get(kind, 0)))
         if kind in self._codes:
             return (response.to_wire(),)
@@ -116,7 +116,7 @@ def test_a_resolver_that_stops_at_an_alias() -> None:
     def handle(request: bytes, _number: int) -> Iterable[bytes]:
         asked = dns.message.from_wire(request)
         response = dns.message.make_response(asked, recursion_available=True)
-        name, kind = asked.question[0].name.to_text(), asked.question[0].rdtype.name
+        name, kind = asked.question[0].name.to_text().lower(), asked.question[0].rdtype.name
         steps = {"us-east.example.net.": "b.example.", "b.example.": "c.example."}
         if name in steps:
             response.answer.append(dns.rrset.from_text(name, 60, "IN", "CNAME", steps[name]))
@@ -237,7 +237,7 @@ def test_a_parent_whose_servers_have_no_address() -> None:
 def test_the_realm_itself_is_never_asked_for_at_a_resolver() -> None:
     with Resolver("example.net. SOA a. b. 1 2 3 4 5") as resolver:
         discover(ZONE, [resolver.text], FAST)
-    asked = {dns.message.from_wire(request).question[0].name.to_text() for request, _, _ in resolver.requests}
+    asked = {dns.message.from_wire(request).question[0].name.to_text().lower() for request, _, _ in resolver.requests}
     assert asked == {"example.net."}
 
 

@@ -10,9 +10,10 @@ import pytest
 from click.testing import CliRunner
 
 from realmkit import cli, config, yamlfile
-from realmkit.cli import show_providers
-from realmkit.dns import guard, registry, wanted
+from realmkit.cli import show_checks, show_providers
+from realmkit.dns import findings, guard, registry, wanted
 from realmkit.dns.about import about
+from realmkit.health import check
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -32,12 +33,24 @@ def test_the_configuration_in_the_readme_is_valid() -> None:
     assert len(rrsets) == 6
 
 
-def test_every_check_is_documented_and_every_documented_check_exists() -> None:
-    documented = set(
-        re.findall(r"^\| ([A-Z]{2,3}\d\d) \|", (ROOT / "docs/checks.md").read_text(encoding="utf-8"), re.MULTILINE)
-    )
-    source = "".join((ROOT / "realmkit/dns" / name).read_text() for name in ("lint.py", "lint_records.py"))
-    assert documented == set(re.findall(r'"([A-Z]{2,3}\d\d)"', source))
+def test_the_page_of_checks_is_made_from_the_checks() -> None:
+    """`make docs` writes it."""
+    assert (ROOT / "docs/checks.md").read_text(encoding="utf-8") == show_checks.page(check.catalog())
+
+
+def test_every_id_in_the_source_is_in_the_table_and_the_other_way_round() -> None:
+    folders = ("realmkit/dns", "realmkit/health")
+    source = "".join(path.read_text() for folder in folders for path in (ROOT / folder).rglob("*.py"))
+    assert set(re.findall(r'"((?:[A-Z]{2}|[A-Z]{3})\d\d)"', source)) == set(check.catalog())
+
+
+@pytest.mark.parametrize("entry", check.catalog().values(), ids=lambda entry: entry.id)
+def test_every_check_has_a_page_worth_reading(entry: check.Check) -> None:
+    assert entry.title
+    assert entry.source
+    assert len(entry.page.splitlines()) >= 3
+    assert "Mend" in entry.page
+    assert set(entry.level.split(", ")) <= set(findings.LEVELS)
 
 
 def test_every_guard_is_documented() -> None:

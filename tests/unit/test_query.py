@@ -67,11 +67,13 @@ def test_an_answer(address: str) -> None:
 
 def test_what_is_sent() -> None:
     with Faulty(right) as faulty:
-        one(faulty.server, Options())
+        one(faulty.server, Options(mix_case=False))
         one(faulty.server, Options(rd=True, payload=None))
-    plain, recursive = (dns.message.from_wire(request) for request, _, _ in faulty.requests)
+        one(faulty.server, Options(dnssec=True, payload=4096))
+    plain, recursive, signed = (dns.message.from_wire(request) for request, _, _ in faulty.requests)
     assert (plain.question[0].to_text(), int(plain.flags), plain.payload) == ("a.example.net. IN A", 0, 1232)
-    assert (int(recursive.flags), recursive.edns) == (0x0100, -1)
+    assert (plain.ednsflags, recursive.edns, signed.payload, signed.ednsflags) == (0, -1, 4096, 0x8000)
+    assert int(recursive.flags) == 0x0100
 
 
 def test_a_servfail_is_an_answer() -> None:

@@ -1,0 +1,155 @@
+"""What `realmkit health check` does: gather what it is told, run, remember, write, tell."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct, convert
+
+from realmkit.dns import names as dnsnames
+from realmkit.dns.findings import Level
+from realmkit.health import accepted, checkset, run, state
+from realmkit.health.check import catalog
+from realmkit.health.ground import Settings
+from realmkit.health.judge import Rules
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from realmkit.cli.app import App
+    from realmkit.dns.names import Name
+    from realmkit.health.check import Check
+    from realmkit.health.checkset import CheckSet
+    from realmkit.health.verdict import Verdict
+
+STATE: Final = "health.json"
+
+
+class Choices(Struct, frozen=True):
+    """The options of the command; each attribute is the option of that name."""
+
+    cron: bool
+    playbook: str | None
+    thorough: bool
+    show_all: bool
+    only: tuple[str, ...]
+    skip: tuple[str, ...]
+    ready: bool
+    confirm: int | None
+    remind: str | None
+    sample: int | None
+    deadline: str | None
+    fail_on: Level | None
+    baseline: Path | None
+    write_baseline: Path | None
+    no_state: bool
+    outputs: tuple[str, ...]
+    shape: str
+
+    @classmethod
+    def of(cls, options: Mapping[str, object]) -> Choices:
+        """The options as click gives them."""
+        return convert(options, cls, strict=False, dec_hook=lambda kind, value: kind(value))
+
+
+def perform(app: App, names: tuple[str, ...], choices: Choices) -> int:
+    """Run the checks, and say, write and send what comes of it.
+
+    Args:
+        app: the command's.
+        names: realms, hosts and zones; empty for all.
+        choices: the options.
+
+    Returns:
+        The exit code.
+    """
+    from realmkit.cli import healthtell
+
+    table = catalog()
+    book = None if choices.playbook is None else checkset.find(choices.playbook, app.directory)
+    writers = healthtell.writers(choices.outputs, table)
+    settings = _settings(app, names, choices, book, table)
+    desk = app.desk()
+    telling = healthtell.Telling(desk.project) if choices.cron else healthtell.Silence()
+    with telling.run():
+        verdict = _checked(app, names, choices, settings, _judgement(app, choices, book, table))
+        if choices.write_baseline is not None:
+            accepted.save_baseline(choices.write_baseline, [entry.finding for entry in verdict.entries if entry.seen])
+        for write in writers:
+            write(verdict, settings.checks)
+        healthtell.show(app, verdict, settings.checks, choices.shape, cron=choices.cron, everything=choices.show_all)
+        telling.ended(verdict)
+    return verdict.exit_code
+
+
+def _checked(
+    app: App, names: tuple[str, ...], choices: Choices, settings: Settings, judgement: run.Judgement
+) -> Verdict:
+    """Run, with what earlier runs left, and leave something for the next."""
+    desk = app.desk()
+    if choices.no_state:
+        return run.check(desk, names, settings, state.State(), judgement)[1]
+    path = desk.project.state_dir / STATE
+    with state.locked(path):
+        after, verdict = run.check(desk, names, settings, state.load(path), judgement)
+        state.save(path, after)
+    return verdict
+
+
+def _settings(
+    app: App, names: tuple[str, ...], choices: Choices, book: CheckSet | None, table: Mapping[str, Check]
+) -> Settings:
+    deadline = choices.deadline or (book.deadline if book else None)
+    policy = app.desk().project.config.policy.health
+    sample = choices.sample or (book.sample if book else None)
+    return Settings(
+        _checks(choices, book, table),
+        None if deadline is None else checkset.duration(deadline).total_seconds(),
+        sample if sample is not None else policy.sample if choices.cron else 1,
+        frozenset(map(dnsnames.absolute, names)) if choices.ready else frozenset(),
+        tuple(_moves(app)),
+    )
+
+
+def _checks(choices: Choices, book: CheckSet | None, table: Mapping[str, Check]) -> frozenset[str]:
+    """Which checks are made."""
+    if choices.only:
+        ids = checkset.chosen(table, choices.only)
+    elif book is not None:
+        ids = checkset.chosen(table, book.checks, book.without)
+    else:
+        ids = frozenset(table) if choices.thorough else frozenset(table) - checkset.ELSEWHERE
+    return ids - checkset.chosen(table, choices.skip)
+
+
+def _moves(app: App) -> Iterator[tuple[Name, Name]]:
+    """Old and new realm of each migration on its way."""
+    from realmkit.errors import InputError
+    from realmkit.migrate import operations
+
+    try:
+        journal = app.existing_journal()
+    except InputError:
+        return  # nothing was planned yet
+    with journal:
+        for old, new in operations.under_way(journal):
+            yield dnsnames.absolute(old), dnsnames.absolute(new)
+
+
+def _judgement(app: App, choices: Choices, book: CheckSet | None, table: Mapping[str, Check]) -> run.Judgement:
+    policy = app.desk().project.config.policy.health
+    confirm = choices.confirm or (book.confirm if book else None) or policy.confirm
+    remind = checkset.duration(choices.remind or (book.remind if book else None) or policy.remind)
+    rules = Rules(
+        confirm=confirm if choices.cron or choices.confirm else 1,
+        remind=remind or None,
+        fail_on=choices.fail_on or (book.fail_on if book else "warning"),
+        count_soft=not choices.cron,
+        elsewhere=choices.cron,
+    )
+    known = accepted.load_baseline(choices.baseline) if choices.baseline else accepted.Baseline()
+    return run.Judgement(
+        accepted.load(app.directory / accepted.FILE, table), known, rules, tell=choices.cron,
+        second_look=rules.confirm > 1,
+    )  # fmt: skip

@@ -1,0 +1,65 @@
+"""What everybody who looks is handed: manners, resolvers, time, the run's deadline; and a pool for slow probes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+from msgspec import Struct, structs
+
+from realmkit.clock import Clock
+from realmkit.dns.query import Options
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+T = TypeVar("T")
+R = TypeVar("R")
+_THREADS = 16  # probes wait for the network; more at once would look like a scan
+
+
+class Surroundings(Struct, frozen=True):
+    """How to look.
+
+    Attributes:
+        clock: time.
+        options: manners towards authoritative servers.
+        resolvers: recursive resolvers by address (`192.0.2.1`, `192.0.2.1:5300`); empty for the system's.
+        until: when the run has to end, as `clock.monotonic()`; None for no end.
+        timeout: seconds that one probe of another kind (SIP, SMTP, TLS, HTTP) may take.
+    """
+
+    clock: Clock
+    options: Options = Options()
+    resolvers: tuple[str, ...] = ()
+    until: float | None = None
+    timeout: float = 4.0
+
+    def left(self) -> float | None:
+        """Seconds until the run has to end; 0 once it is over, None for no end."""
+        return None if self.until is None else max(self.until - self.clock.monotonic(), 0.0)
+
+    def manners(self, **changes: object) -> Options:
+        """The options for `query.ask`, with what is left of the deadline and with these changes."""
+        return structs.replace(self.options, **{"deadline": self.left(), **changes})
+
+    def each(self, items: Sequence[T], probe: Callable[[T], R], late: Callable[[T], R]) -> list[R]:
+        """Probe all items, several at a time.
+
+        Args:
+            items: what to probe.
+            probe: looks at one; raises nothing.
+            late: what to say of an item that was not begun before the deadline.
+
+        Returns:
+            One result for each item, in their order.
+        """
+
+        def one(item: T) -> R:
+            return late(item) if self.left() == 0.0 else probe(item)
+
+        if len(items) < 2:
+            return [one(item) for item in items]
+        from concurrent.futures import ThreadPoolExecutor
+
+        with ThreadPoolExecutor(min(_THREADS, len(items))) as pool:
+            return list(pool.map(one, items))

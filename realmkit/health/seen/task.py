@@ -1,0 +1,72 @@
+"""What to look at: one realm, white-label host or pool, with what should be there and whom to ask."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+from msgspec import Struct
+
+from realmkit.dns import names
+from realmkit.dns import records as rr
+from realmkit.dns.names import Name
+from realmkit.dns.records import Key, RRset
+
+# What every SIP client may ask without having read a NAPTR record (RFC 3263 section 4.2).
+CONVENTIONAL = (b"\x04_sip\x04_udp", b"\x04_sip\x04_tcp", b"\x05_sips\x04_tcp")
+AT_REALM = (rr.NAPTR, rr.A, rr.AAAA, rr.MX)
+
+
+class Task(Struct, frozen=True):
+    """One name whose records belong together.
+
+    Attributes:
+        name: the realm, the host, or the parent of a pool.
+        zone: the apex of the zone that holds it.
+        kind: a `realm` is read as phones and fax mail servers would; of a `host` and a `pool` only what is wanted is
+            asked for.
+        keys: what to ask of every server of the zone.
+        wanted: what should be answered, by the key as it is asked; empty for a realm that is not ours to publish.
+        pool: for a realm that a wildcard serves, where its pool's SRV sets stand.
+        account: its account in the configuration.
+    """
+
+    name: Name
+    zone: Name
+    kind: Literal["realm", "host", "pool"]
+    keys: tuple[Key, ...]
+    wanted: Mapping[Key, RRset]
+    pool: Name | None = None
+    account: str | None = None
+
+
+def realm_keys(realm: Name) -> list[Key]:
+    """The seven questions about a realm that need no answer first."""
+    return [(realm, kind) for kind in AT_REALM] + [(labels + realm, rr.SRV) for labels in CONVENTIONAL]
+
+
+def asked_for(wanted: Mapping[Key, RRset], wildcard: Name, name: Name) -> dict[Key, RRset]:
+    """What a wildcard's sets look like when they are answered for `name` (RFC 4592 section 3.3.1)."""
+    return {
+        (name, kind): RRset(name, kind, rrset.ttl, rrset.rdata)
+        for (owner, kind), rrset in wanted.items()
+        if owner == wildcard
+    }
+
+
+def replacements(rrset: RRset) -> list[Name]:
+    """Where the NAPTR records of a set lead, as far as they lead to a name (RFC 3403 section 4.1)."""
+    found = []
+    for one in rrset.rdata:
+        offset = 4
+        for _ in range(3):
+            offset += 1 + one[offset]
+        if one[offset:] != names.ROOT:
+            found.append(one[offset:])
+    return found
+
+
+def targets(rrset: RRset) -> list[Name]:
+    """The hosts that an SRV or MX set leads to; `.` is none (RFC 2782, RFC 7505)."""
+    skipped = 6 if rrset.type == rr.SRV else 2
+    return [one[skipped:] for one in rrset.rdata if one[skipped:] != names.ROOT]

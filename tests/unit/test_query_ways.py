@@ -1,0 +1,430 @@
+"""Asking servers with ways of their own: case, EDNS, limits, and TCP that goes on or hangs up."""
+
+from __future__ import annotations
+
+import socket
+import struct
+import threading
+import time
+from collections import Counter
+from contextlib import suppress
+from typing import TYPE_CHECKING, Self
+
+import dns.edns
+import dns.flags
+import dns.message
+import dns.rrset
+import pytest
+
+from realmkit.dns import names
+from realmkit.dns import records as rr
+from realmkit.dns.query import Options, Outcome, Reply, Server, Tally, ask
+from tests.unit.faulty import Faulty, answer, framed, free_port, right, truncated
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from realmkit.dns.names import Name
+
+NAME = names.absolute("a.example.net")
+FAST = Options(timeouts=(0.15, 0.15, 0.15), rate=None)
+TCP = Options(timeouts=(0.3,), rate=None, tcp=True)
+
+
+def many(count: int) -> list[Name]:
+    return [names.absolute(f"n{number}.example.net") for number in range(count)]
+
+
+def ask_many(server: Server, count: int, options: Options = FAST, tally: Tally | None = None) -> list[Reply]:
+    return list(ask([(server, name, rr.A) for name in many(count)], options, tally))
+
+
+def outcomes(replies: Iterable[Reply]) -> Counter[Outcome]:
+    return Counter(reply.outcome for reply in replies)
+
+
+class Persistent:
+    """A server over TCP that keeps its connections; one thread each.
+
+    Args:
+        serve: given all requests so far on this connection, what to send for the last; None ends the connection.
+
+    Attributes:
+        connections: for each, the requests that came on it.
+    """
+
+    def __init__(self, serve: Callable[[list[bytes]], bytes | None], address: str = "127.0.0.1") -> None:
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        self._serve = serve
+        self._listener = socket.create_server((address, 0), family=family, backlog=64)
+        self.server = Server(address, self._listener.getsockname()[1])
+        self.connections: list[list[bytes]] = []
+        self._threads = [threading.Thread(target=self._accept)]
+        self._stopping = False
+
+    def __enter__(self) -> Self:
+        self._threads[0].start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopping = True
+        with socket.create_connection(self.server[:2]):
+            pass
+        for thread in self._threads:
+            thread.join()
+        self._listener.close()
+
+    def _accept(self) -> None:
+        while True:
+            connection, _ = self._listener.accept()
+            if self._stopping:
+                connection.close()
+                return
+            requests: list[bytes] = []
+            self.connections.append(requests)
+            thread = threading.Thread(target=self._talk, args=(connection, requests))
+            self._threads.append(thread)
+            thread.start()
+
+    def _talk(self, connection: socket.socket, requests: list[bytes]) -> None:
+        with connection, suppress(OSError), connection.makefile("rb") as stream:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            connection.settimeout(5)
+            while length := stream.read(2):
+                requests.append(stream.read(int.from_bytes(length, "big")))
+                octets = self._serve(requests)
+                if octets is None:
+                    return
+                connection.sendall(octets)
+
+
+def one_by_one(requests: list[bytes]) -> bytes:
+    return framed(answer(requests[-1], "192.0.2.1"))
+
+
+# --- letter case -----------------------------------------------------------------------------------------------
+
+
+def test_names_go_out_in_random_case_and_come_back_canonical() -> None:
+    with Faulty(right) as faulty:
+        replies = ask_many(faulty.server, 100)
+    sent = {request[12:-15] for request, _, _ in faulty.requests}
+    assert len({one.lower() for one in sent}) == 100
+    assert sum(one != one.lower() for one in sent) > 95
+    for reply in replies:
+        assert reply.message is not None
+        assert reply.message.question == (reply.name, rr.A)
+        assert [record.name for record in reply.message.answer] == [reply.name]
+
+
+def lower_cased(request: bytes, _number: int) -> Iterable[bytes]:
+    query = dns.message.from_wire(request)
+    lower = dns.message.make_query(query.question[0].name.to_text().lower(), "A", id=query.id)
+    return (answer(lower.to_wire(), "192.0.2.1"),)
+
+
+def test_a_question_that_comes_back_in_lower_case_is_asked_so() -> None:
+    tally = Tally()
+    with Faulty(lower_cased) as faulty:
+        replies = ask_many(faulty.server, 300, Options(rate=None, window=10), tally)
+    assert outcomes(replies) == {Outcome.ANSWER: 300}
+    assert (tally.malformed, tally.foreign, tally.retries) == (0, 0, 0)
+    assert 1 <= tally.uncased <= 10
+    assert tally.sent == 300 + tally.uncased
+    assert tally.caseless == {faulty.server.place}
+
+
+def test_a_server_that_answers_in_upper_case_whatever_it_is_asked() -> None:
+    def shouting(request: bytes, _number: int) -> Iterable[bytes]:
+        query = dns.message.from_wire(request)
+        upper = dns.message.make_query(query.question[0].name.to_text().upper(), "A", id=query.id)
+        return (answer(upper.to_wire(), "192.0.2.1"),)
+
+    with Faulty(shouting) as faulty:
+        replies = ask_many(faulty.server, 30)
+    assert outcomes(replies) == {Outcome.ANSWER: 30}
+    assert all(reply.message is not None and reply.message.question == (reply.name, rr.A) for reply in replies)
+
+
+def test_over_tcp_another_case_is_taken_as_it_is() -> None:
+    def lower(requests: list[bytes]) -> bytes:
+        (octets,) = lower_cased(requests[-1], 0)
+        return framed(octets)
+
+    tally = Tally()
+    with Persistent(lower) as server:
+        assert outcomes(ask_many(server.server, 20, TCP, tally)) == {Outcome.ANSWER: 20}
+        assert sum(map(len, server.connections)) == 20
+    assert tally.uncased > 0
+
+
+def test_another_type_that_differs_by_a_letter_bit_is_no_other_case() -> None:
+    """Type 65 is A in ASCII, type 97 is a: only names have a case."""
+
+    def other_type(request: bytes, _number: int) -> Iterable[bytes]:
+        (octets,) = lower_cased(request, 0)
+        end = len(request) - 15
+        return (octets[:end] + b"\0\x61" + octets[end + 2 :],)
+
+    with Faulty(other_type) as faulty:
+        (reply,) = ask([(faulty.server, NAME, 65)], FAST)
+    assert reply.outcome is Outcome.TIMEOUT
+
+
+# --- EDNS ------------------------------------------------------------------------------------------------------
+
+
+def refusing(rcode: int) -> Callable[[bytes, int], Iterable[bytes]]:
+    def handle(request: bytes, _number: int) -> Iterable[bytes]:
+        query = dns.message.from_wire(request)
+        if query.edns < 0:
+            return (answer(request, "192.0.2.1"),)
+        response = dns.message.make_response(query)
+        if rcode < 16:
+            response.use_edns(False)
+        response.set_rcode(rcode)  # type: ignore[arg-type]
+        return (response.to_wire(),)
+
+    return handle
+
+
+@pytest.mark.parametrize(("rcode", "word"), [(1, "FORMERR"), (4, "NOTIMP"), (16, "BADVERS")])
+def test_edns_that_is_refused_is_left_out(rcode: int, word: str) -> None:
+    tally = Tally()
+    with Faulty(refusing(rcode)) as faulty:
+        replies = ask_many(faulty.server, 100, Options(rate=None, window=5), tally)
+    assert outcomes(replies) == {Outcome.ANSWER: 100}
+    assert all(reply.message is not None and reply.message.rcode == 0 for reply in replies)
+    assert tally.no_edns == {faulty.server.place: word}
+    assert tally.sent <= 105
+
+
+def test_a_formerr_that_is_not_about_edns_is_the_answer() -> None:
+    def always(request: bytes, _number: int) -> Iterable[bytes]:
+        response = dns.message.make_response(dns.message.from_wire(request))
+        response.use_edns(False)
+        response.set_rcode(1)  # type: ignore[arg-type]
+        return (response.to_wire(),)
+
+    tally = Tally()
+    with Faulty(always) as faulty:
+        replies = ask_many(faulty.server, 20, FAST, tally)
+    assert {reply.message.rcode for reply in replies if reply.message} == {1}
+    assert not tally.no_edns
+    assert tally.sent <= 40
+
+
+def test_a_formerr_with_edns_of_its_own_is_the_answer_at_once() -> None:
+    with Faulty(lambda request, _: (answer(request, rcode=1),)) as faulty:
+        (reply,) = ask([(faulty.server, NAME, rr.A)], FAST)
+    assert (reply.message is not None and reply.message.rcode, reply.tries) == (1, 1)
+
+
+def test_a_lost_datagram_does_not_blame_edns() -> None:
+    tally = Tally()
+    with Faulty(lambda request, number: () if number < 2 else right(request, number)) as faulty:
+        list(ask([(faulty.server, NAME, rr.A)], FAST, tally))
+        ask_many(faulty.server, 5, FAST, tally)
+    assert not tally.no_edns
+    assert not any(dns.message.from_wire(request).edns < 0 for request, _, _ in faulty.requests[-5:])
+
+
+def test_extended_errors_come_through() -> None:
+    def stale(request: bytes, _number: int) -> Iterable[bytes]:
+        response = dns.message.make_response(dns.message.from_wire(request))
+        response.set_rcode(2)  # type: ignore[arg-type]
+        response.use_edns(0, options=[dns.edns.EDEOption(dns.edns.EDECode(22), "nobody there")])
+        response.flags |= dns.flags.AD
+        return (response.to_wire(),)
+
+    with Faulty(stale) as faulty:
+        (reply,) = ask([(faulty.server, NAME, rr.A)], Options(rd=True, dnssec=True, rate=None))
+    assert reply.message is not None
+    assert (reply.message.ede, reply.message.ad, reply.message.rcode) == (((22, "nobody there"),), True, 2)
+
+
+# --- limits ----------------------------------------------------------------------------------------------------
+
+
+def slipping(request: bytes, number: int) -> Iterable[bytes]:
+    """Answers the first five, then every second one with an empty truncated answer, the others not at all."""
+    if number < 5:
+        return right(request, number)
+    return truncated(request, number) if number % 2 else ()
+
+
+def test_a_server_that_limits_its_answers_is_slowed_and_asked_over_tcp() -> None:
+    tally = Tally()
+    with Faulty(slipping, lambda request, _: (framed(answer(request, "192.0.2.1")),)) as faulty:
+        replies = ask_many(faulty.server, 100, Options(rate=None, timeouts=(0.2, 0.4, 1.0)), tally)
+    assert outcomes(replies) == {Outcome.ANSWER: 100}
+    assert list(tally.slowed) == [faulty.server.place]
+    assert tally.slowed[faulty.server.place] <= 50
+
+
+def test_the_next_run_begins_slow() -> None:
+    tally = Tally()
+    with Faulty(right) as faulty:
+        tally.slowed[faulty.server.place] = 20.0
+        ask_many(faulty.server, 10, Options(rate=None), tally)
+    times = [when for _, _, when in faulty.requests]
+    assert times[-1] - times[0] > 8 / 20
+
+
+def test_answers_that_are_truly_too_large_slow_nobody_down() -> None:
+    big = [f"10.0.0.{low}" for low in range(50)]
+    tally = Tally()
+
+    def handle(request: bytes, number: int) -> Iterable[bytes]:
+        return right(request, number) if number % 2 else truncated(request, number)
+
+    with Faulty(handle, lambda request, _: (framed(answer(request, *big)),)) as faulty:
+        replies = ask_many(faulty.server, 60, Options(rate=None), tally)
+    assert outcomes(replies) == {Outcome.ANSWER: 60}
+    assert tally.truncated > 20
+    assert not tally.slowed
+
+
+def test_a_question_that_gets_no_answer_over_udp_from_a_living_server_is_asked_over_tcp() -> None:
+    def deaf_to_one(request: bytes, number: int) -> Iterable[bytes]:
+        return () if b"\x02n7" in request.lower() else right(request, number)
+
+    with Faulty(deaf_to_one, lambda request, _: (framed(answer(request, "192.0.2.9")),)) as faulty:
+        replies = ask_many(faulty.server, 20)
+    assert outcomes(replies) == {Outcome.ANSWER: 20}
+    assert len(faulty.tcp_requests) == 1
+    with Faulty(deaf_to_one) as faulty:
+        replies = ask_many(faulty.server, 20)
+    (lost,) = (reply for reply in replies if reply.outcome is not Outcome.ANSWER)
+    assert lost.outcome is Outcome.TIMEOUT
+    assert lost.detail == "no answer in 3 tries, and over TCP: TCP connection refused"
+
+
+# --- TCP -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
+def test_one_connection_carries_everything(address: str) -> None:
+    with Persistent(one_by_one, address) as server:
+        replies = ask_many(server.server, 500, TCP)
+        assert [len(requests) for requests in server.connections] == [500]
+    assert outcomes(replies) == {Outcome.ANSWER: 500}
+    assert {reply.tries for reply in replies} == {1}
+
+
+def test_answers_in_any_order() -> None:
+    def backwards(requests: list[bytes]) -> bytes:
+        if len(requests) in (1, 3, 7, 15, 31):  # the whole of what is in flight, last first
+            since = len(requests) // 2
+            return b"".join(framed(answer(one, "192.0.2.1")) for one in reversed(requests[since:]))
+        return b""
+
+    with Persistent(backwards) as server:
+        replies = ask_many(server.server, 31, TCP)
+    assert outcomes(replies) == {Outcome.ANSWER: 31}
+    assert all(reply.message is not None and reply.message.question == (reply.name, rr.A) for reply in replies)
+
+
+@pytest.mark.parametrize("after", [1, 2, 5])
+def test_a_server_that_hangs_up_after_some_answers_loses_nothing(after: int) -> None:
+    def some(requests: list[bytes]) -> bytes | None:
+        return one_by_one(requests) if len(requests) <= after else None
+
+    with Persistent(some) as server:
+        replies = ask_many(server.server, 100, TCP)
+    assert outcomes(replies) == {Outcome.ANSWER: 100}
+
+
+def test_a_server_that_stalls_in_the_middle_loses_what_it_has_and_no_more() -> None:
+    stalled: list[list[bytes]] = []
+
+    def stall_once(requests: list[bytes]) -> bytes:
+        if len(requests) > 20 and (not stalled or stalled[0] is requests):
+            stalled[:] = [requests]
+            return b""
+        return one_by_one(requests)
+
+    with Persistent(stall_once) as server:
+        replies = ask_many(server.server, 200, TCP)
+    found = outcomes(replies)
+    assert found[Outcome.TCP_FAILED] == 1
+    assert found[Outcome.ANSWER] == 199
+    assert "no answer over TCP in 0.3 s" in {reply.detail for reply in replies}
+
+
+def test_junk_on_a_connection_is_no_answer() -> None:
+    def junk(requests: list[bytes]) -> bytes:
+        return framed(struct.pack("!H", 7)) + framed(b"") + framed(bytes(30))
+
+    with Persistent(junk) as server:
+        replies = ask_many(server.server, 5, TCP)
+    assert outcomes(replies) == {Outcome.MALFORMED: 5}
+
+
+def test_tcp_only_where_nobody_listens() -> None:
+    replies = ask_many(Server("127.0.0.1", free_port()), 50, TCP)
+    assert outcomes(replies) == {Outcome.TCP_FAILED: 50}
+    assert replies[0].detail == "TCP connection refused"
+    assert any("marked down" in reply.detail for reply in replies)
+
+
+def test_the_rate_holds_over_tcp() -> None:
+    times: list[float] = []
+
+    def timed(requests: list[bytes]) -> bytes:
+        times.append(time.monotonic())
+        return one_by_one(requests)
+
+    with Persistent(timed) as server:
+        ask_many(server.server, 20, Options(rate=50, burst=1, tcp=True))
+    assert times[-1] - times[0] > 18 / 50
+
+
+def test_the_deadline_ends_a_tarpit() -> None:
+    with Persistent(lambda _: b"") as server:
+        replies = ask_many(server.server, 10, Options(tcp=True, timeouts=(30.0,), deadline=0.2, rate=None))
+    assert {reply.detail for reply in replies} == {"the deadline of 0.2 s passed"}
+
+
+# --- options ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (Options(rates={"192.0.2.1": 0.0}), "rate"),
+        (Options(dnssec=True, payload=None), "dnssec"),
+        (Options(timeouts=()), "timeouts"),
+        (Options(timeouts=(0.0,)), "timeouts"),
+        (Options(burst=0), "burst"),
+    ],
+)
+def test_options_that_make_no_sense(options: Options, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        ask([], options)
+
+
+def test_a_rate_of_its_own() -> None:
+    options = Options(rate=5.0, rates={"192.0.2.1": None, "192.0.2.2": 7.0})
+    assert [options.rate_of(f"192.0.2.{last}") for last in (1, 2, 3)] == [None, 7.0, 5.0]
+
+
+def test_a_tally_is_not_shared_by_default() -> None:
+    Tally().slowed["192.0.2.1", 53] = 1.0
+    assert Tally().slowed == {}
+
+
+def test_questions_are_taken_lazily_over_tcp_too() -> None:
+    drawn = 0
+
+    def endless(server: Server) -> Iterator[tuple[Server, Name, int]]:
+        nonlocal drawn
+        while True:
+            drawn += 1
+            yield server, NAME, rr.A
+
+    with Persistent(one_by_one) as server:
+        replies = ask(endless(server.server), TCP)
+        assert next(replies).outcome is Outcome.ANSWER
+        replies.close()
+    assert drawn < 10_000
