@@ -43,7 +43,7 @@ docs: $(VENV)/.test-ready
 	$(BIN)/realmkit health explain --markdown > docs/checks.md
 
 bench: $(VENV)/.bench-ready
-	@sh tests/lab/install.sh
+	@LAB_ALSO="dnsperf zonemaster-cli" sh tests/lab/install.sh
 	$(BIN)/python -m bench $(ARGS)
 
 $(BIN)/python:

@@ -1,7 +1,7 @@
 """`make bench`: every figure of the README's table, measured beside its peer in this run.
 
-python -m bench              all of it (ten minutes on two cores)
-python -m bench plan axfr    some of it: plan, zones, axfr, ttl, clouds, start, moves
+python -m bench              all of it (fifteen minutes on two cores)
+python -m bench plan axfr    some of it: plan, zones, axfr, ttl, clouds, start, moves, engine, health, zonemaster
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from bench import cases, clouds, moves
+from bench import cases, clouds, engine, health, moves, zonemaster
 from bench.cases import Row
 from tests.lab.namespace import Namespace
 from tests.lab.topology import Lab
@@ -26,6 +26,9 @@ GROUPS = {
     "clouds": clouds.clouds,
     "start": cases.start_up,
     "moves": moves.moves,
+    "engine": engine.engine,
+    "health": health.health,
+    "zonemaster": zonemaster.zonemaster,
 }
 
 

@@ -268,4 +268,8 @@ def server_versions() -> str:
     """What the lab's servers say of themselves."""
     knot = subprocess.run(["knotd", "--version"], capture_output=True, text=True, check=True).stdout.strip()
     named = subprocess.run(["named", "-v"], capture_output=True, text=True, check=True).stdout.split()
-    return f"{knot.lower().replace(', version', '')}, named {named[1]}"
+    shown = subprocess.run(
+        ["dpkg-query", "--show", "--showformat=${Package} ${Version}, ", "dnsperf", "zonemaster-cli"],
+        capture_output=True, text=True, check=False,
+    ).stdout.rstrip(", ")  # fmt: skip
+    return ", ".join(filter(None, [f"{knot.lower().replace(', version', '')}, named {named[1]}", shown]))

@@ -15,9 +15,9 @@ from msgspec import Meta, Struct
 
 from realmkit.dns import names, provider, rdata, transfer, update, wire
 from realmkit.dns import records as rr
+from realmkit.dns.exchange import server_from_text
 from realmkit.dns.plan import apply_to, group_of
 from realmkit.dns.provider import Capabilities, Receipt, Secret, Weight, Zone
-from realmkit.dns.request import server_from_text
 from realmkit.dns.tsig import Algorithm, Key
 from realmkit.errors import AuthError, ConflictError, NoZoneError, OutcomeUnknownError, ProviderError, RejectedError
 

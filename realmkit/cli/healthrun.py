@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -15,13 +17,12 @@ from realmkit.health.ground import Settings
 from realmkit.health.judge import Rules
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from realmkit.cli.app import App
     from realmkit.dns.names import Name
     from realmkit.health.check import Check
     from realmkit.health.checkset import CheckSet
-    from realmkit.health.verdict import Verdict
 
 STATE: Final = "health.json"
 
@@ -62,7 +63,7 @@ def perform(app: App, names: tuple[str, ...], choices: Choices) -> int:
         choices: the options.
 
     Returns:
-        The exit code.
+        The exit code; where something could not be written that error's, once the verdict is said.
     """
     from realmkit.cli import healthtell
 
@@ -72,29 +73,31 @@ def perform(app: App, names: tuple[str, ...], choices: Choices) -> int:
     settings = _settings(app, names, choices, book, table)
     desk = app.desk()
     telling = healthtell.Telling(desk.project) if choices.cron else healthtell.Silence()
-    with telling.run():
-        verdict = _checked(app, names, choices, settings, _judgement(app, choices, book, table))
+    with telling.run(), _memory(app, choices) as (before, remember):
+        after, verdict = run.check(desk, names, settings, before, _judgement(app, choices, book, table))
+        found = [entry.finding for entry in verdict.entries if entry.seen]
+        steps: list[Callable[[], None]] = []
         if choices.write_baseline is not None:
-            accepted.save_baseline(choices.write_baseline, [entry.finding for entry in verdict.entries if entry.seen])
-        for write in writers:
-            write(verdict, settings.checks)
+            steps.append(partial(accepted.save_baseline, choices.write_baseline, found))
+        steps += [partial(write, verdict, settings.checks) for write in writers]
+        failed = healthtell.failures(steps)
         healthtell.show(app, verdict, settings.checks, choices.shape, cron=choices.cron, everything=choices.show_all)
-        telling.ended(verdict)
-    return verdict.exit_code
+        telling.news(verdict)
+        # Last, so that a run that is killed, or whose reader has gone, leaves its news to the next one.
+        failed += healthtell.failures([partial(remember, after)])
+        telling.ended(verdict, failed)
+    return failed[0].exit_code if failed else verdict.exit_code
 
 
-def _checked(
-    app: App, names: tuple[str, ...], choices: Choices, settings: Settings, judgement: run.Judgement
-) -> Verdict:
-    """Run, with what earlier runs left, and leave something for the next."""
-    desk = app.desk()
+@contextlib.contextmanager
+def _memory(app: App, choices: Choices) -> Iterator[tuple[state.State, Callable[[state.State], None]]]:
+    """What earlier runs left, and what leaves something for the next; no other run comes between."""
     if choices.no_state:
-        return run.check(desk, names, settings, state.State(), judgement)[1]
-    path = desk.project.state_dir / STATE
+        yield state.State(), lambda _after: None
+        return
+    path = app.desk().project.state_dir / STATE
     with state.locked(path):
-        after, verdict = run.check(desk, names, settings, state.load(path), judgement)
-        state.save(path, after)
-    return verdict
+        yield state.load(path), partial(state.save, path)
 
 
 def _settings(

@@ -12,7 +12,7 @@ from realmkit import durable
 from realmkit.errors import RealmkitError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from realmkit.cli.app import App
     from realmkit.config import Project
@@ -115,6 +115,23 @@ def show(
     )
 
 
+def failures(steps: Iterable[Callable[[], None]]) -> list[RealmkitError]:
+    """Take every step, whatever became of those before it; what went wrong is said on standard error.
+
+    A verdict that was hard to come by is not thrown away because a disk is full.
+    """
+    found = []
+    for step in steps:
+        try:
+            step()
+        except RealmkitError as error:
+            click.echo(click.style("error: ", fg="red", bold=True) + error.message, err=True)
+            if error.hint:
+                click.echo(click.style(" hint: ", fg="cyan") + error.hint, err=True)
+            found.append(error)
+    return found
+
+
 class Silence:
     """Tells nobody but the terminal."""
 
@@ -123,8 +140,11 @@ class Silence:
         """A run, from its beginning to its end."""
         yield
 
-    def ended(self, verdict: Verdict) -> None:
+    def news(self, verdict: Verdict) -> None:
         """The run has a verdict."""
+
+    def ended(self, verdict: Verdict, failed: Sequence[RealmkitError]) -> None:
+        """The run is over; `failed` is what could not be written."""
 
 
 class Telling(Silence):
@@ -153,18 +173,11 @@ class Telling(Silence):
                 self._say(ping.fail(url, error.message))
             raise
 
-    def ended(self, verdict: Verdict) -> None:
-        """A ping with the outcome; webhook and mail where there is news."""
-        from realmkit.cli import show_health
-        from realmkit.health.check import catalog
-
-        text = click.unstyle(show_health.cron_text(verdict, catalog()))
-        if self._notify.ping is not None:
-            from realmkit.health.notify import ping
-
-            self._say(ping.end(self._notify.ping.reveal(self._directory), verdict.exit_code, text))
+    def news(self, verdict: Verdict) -> None:
+        """Webhook and mail, where there is news."""
         if not verdict.news:
             return
+        text = _told(verdict)
         if self._notify.webhook is not None:
             from realmkit.health.notify import webhook
 
@@ -176,7 +189,27 @@ class Telling(Silence):
             secret = None if password is None else password.reveal(self._directory)
             self._say(mail.send(self._notify.mail, secret, verdict, text))
 
+    def ended(self, verdict: Verdict, failed: Sequence[RealmkitError]) -> None:
+        """A ping with the outcome."""
+        if self._notify.ping is None:
+            return
+        from realmkit.health.notify import ping
+
+        url = self._notify.ping.reveal(self._directory)
+        if failed:
+            self._say(ping.fail(url, "; ".join(error.message for error in failed)))
+        else:
+            self._say(ping.end(url, verdict.exit_code, _told(verdict)))
+
     @staticmethod
     def _say(words: Any) -> None:
         if words:
             click.echo(f"notice: {words}", err=True)
+
+
+def _told(verdict: Verdict) -> str:
+    """The news as text without colours; empty where there is none."""
+    from realmkit.cli import show_health
+    from realmkit.health.check import catalog
+
+    return click.unstyle(show_health.cron_text(verdict, catalog()))

@@ -50,11 +50,11 @@ class Datagrams:
             self._open(line)
         line.turn = turn = line.turn + 1
         channel = channels[turn % len(channels)]
-        ident = engine.dice.ident(channel.pending)
+        pending, now, tries = channel.pending, engine.now, query.tries
+        ident = engine.dice.ident(pending)
         message = engine.compose(query, ident)
-        query.expect(channel.pending, ident, engine.now)
-        tries = query.tries
-        engine.timers[tries].append((engine.now, query))
+        query.expect(pending, ident, now)
+        engine.timers[tries].append((now, query))
         query.tries = tries + 1
         line.flying += 1
         if tries:

@@ -19,11 +19,11 @@ from msgspec import Struct, field
 
 from realmkit.dns import names, wire
 from realmkit.dns import records as rr
+from realmkit.dns.exchange import server_from_text
 from realmkit.dns.names import Name
 from realmkit.dns.query import DEFAULT, Options, Server
 from realmkit.dns.records import RRset, Type
 from realmkit.dns.referral import Referral, Told, Walk, Wish, gather, grant, spread, together
-from realmkit.dns.request import server_from_text
 from realmkit.dns.resolving import Addresses, Gathered, Resolver, Servers, is_address, shown
 
 if TYPE_CHECKING:

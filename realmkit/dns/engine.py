@@ -99,19 +99,21 @@ class Engine:
         wanted = _BACKLOG - max(self.open, len(self.replies))
         if self.exhausted or wanted <= 0:
             return
-        lines, hungry, over, tcp = self.lines, self.hungry, self._over(), self.options.tcp
-        drawn = 0
-        for server, name, kind in islice(self.questions, wanted):
-            drawn += 1
+        lines, hungry, over, tcp, tails = self.lines, self.hungry, self._over(), self.options.tcp, self.tails
+        drawn = list(islice(self.questions, wanted))
+        asked = [name for _, name, _ in drawn]
+        spelled = self.dice.mixed(asked) if self.options.mix_case else asked
+        self.open += len(drawn)
+        self.exhausted = len(drawn) < wanted
+        for (server, name, kind), spelling in zip(drawn, spelled, strict=True):
             line = lines.get(server) or self._line_of(server)
-            query = Query(server, line, name, kind)
-            if over is not None or line.health.failure is not None or tcp or line.conduct.wants_tcp:
+            conduct = line.conduct
+            query = Query(server, line, name, kind, (spelling if conduct.mix_case else name) + tails[kind])
+            if tcp or conduct.wants_tcp or line.health.failure is not None or over is not None:
                 self._draw_apart(query, over)
             else:
                 line.queue.append(query)
                 hungry[line] = None
-        self.open += drawn
-        self.exhausted = drawn < wanted
 
     def _draw_apart(self, query: Query, over: Failure | None) -> None:
         """Take a question that is not asked over UDP."""
@@ -154,13 +156,16 @@ class Engine:
 
     def _finish(self, query: Query, reply: Reply) -> None:
         """Give the one reply of a question and forget it."""
-        if query.flying and query.stream is None:  # as `land` does, but for many
-            query.flying = False
+        pending = query.pending
+        if pending is not None and query.flying and query.stream is None and query.older is None:
+            query.flying = False  # as below, for the many
             query.line.flying -= 1
+            query.pending = None
+            pending.pop(query.ident, None)
         else:
             self.land(query)
+            query.release()
         query.done = True
-        query.release()
         self.open -= 1
         self.replies.append(reply)
 
@@ -202,14 +207,10 @@ class Engine:
 
     def compose(self, query: Query, ident: bytes) -> bytes:
         """The whole query as it goes out."""
-        conduct, question = query.line.conduct, query.question
-        if not question:
-            name = self.dice.mixed(query.name) if conduct.mix_case else query.name
-            query.question = question = name + self.tails[query.type]
-        if not conduct.edns:
+        if not query.line.conduct.edns:
             query.plain = True
         head, tail = self.plain if query.plain else self.with_edns
-        return b"".join((ident, head, question, tail))
+        return b"".join((ident, head, query.question, tail))
 
     def has_room(self, line: Line) -> bool:
         """Whether one more socket may be opened; if not, the line is woken when it may be."""

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from msgspec import Struct, field
 
+from realmkit.errors import InputError
+
 if TYPE_CHECKING:
     from realmkit.dns.names import Name
     from realmkit.dns.records import Type
@@ -161,3 +163,24 @@ class Tally(Struct):
     caseless: set[Place] = field(default_factory=set)
     slowed: dict[Place, float] = field(default_factory=dict)
     no_edns: dict[Place, str] = field(default_factory=dict)
+
+
+def server_from_text(text: str) -> Server:
+    """Read `192.0.2.53`, `ns1.example.net:5353`, `2001:db8::53` or `[2001:db8::53]:5353`; the port is else 53.
+
+    Raises:
+        InputError: it is none of these.
+    """
+    if text.startswith("["):
+        host, bracket, rest = text[1:].partition("]")
+        colon, port = rest[:1], rest[1:]
+        whole = bool(bracket) and colon in ("", ":")
+    elif text.count(":") > 1:
+        host, colon, port, whole = text, "", "", True
+    else:
+        host, colon, port = text.partition(":")
+        whole = True
+    number = int(port) if port.isascii() and port.isdecimal() and len(port) < 6 else 0
+    if not whole or not host or any(c.isspace() for c in host) or (colon and not 0 < number < 65536):
+        raise InputError(f"{text!r} is no name server; expected an address or a host name, and perhaps :port")
+    return Server(host, number if colon else 53)

@@ -16,17 +16,18 @@ from realmkit.dns.records import Type
 from realmkit.dns.stream import Stream, sockaddr
 
 if TYPE_CHECKING:
-    from collections.abc import Container
+    from collections.abc import Container, Sequence
 
 _DEAD_TRIES: Final = 3
 _RECEIVE_BUFFER: Final = 4 << 20  # octets; the kernel may grant less
 _CASE_BITS: Final = bytes(0x20 if chr(octet).isalpha() and octet < 0x80 else 0 for octet in range(256))
-_POOL: Final = 8192  # octets
 _BARE: Final = (1, 2, 4, 5)  # FORMERR, SERVFAIL, NOTIMP, REFUSED
 
 
-class Query(Struct, eq=False):
+class Query(Struct, eq=False, gc=False):
     """One question on its way.
+
+    Python's collector does not look into it: what refers to it in a circle is emptied in the end by `Line.close`.
 
     Attributes:
         server: whom to ask; several may share a line.
@@ -53,7 +54,7 @@ class Query(Struct, eq=False):
     line: Line
     name: Name
     type: Type
-    question: bytes = b""
+    question: bytes
     plain: bool = False
     pending: dict[bytes, Query] | None = None
     ident: bytes = b""
@@ -162,36 +163,39 @@ class Health:
 class Dice:
     """Random octets from the kernel's generator, drawn in large pieces, each used once."""
 
-    __slots__ = ("_at", "_pool")
+    __slots__ = ("_idents",)
 
     def __init__(self) -> None:
-        self._pool = b""
-        self._at = 0
+        self._idents: list[bytes] = []
 
     def ident(self, taken: Container[bytes]) -> bytes:
         """A message id of two random octets that is not taken."""
+        pool = self._idents
         while True:
-            at = self._at
-            self._at = at + 2
-            ident = self._pool[at : at + 2]
-            if len(ident) == 2 and ident not in taken:
+            if not pool:
+                octets = os.urandom(2048)
+                pool.extend([octets[at : at + 2] for at in range(0, len(octets), 2)])
+            ident = pool.pop()
+            if ident not in taken:
                 return ident
-            if len(ident) < 2:
-                self._refill()
 
-    def mixed(self, name: Name) -> bytes:
-        """The name with each letter in a random case; octets of length are never letters."""
-        size, at = len(name), self._at
-        self._at = end = at + size
-        if end > _POOL or not at:
-            self._refill()
-            at, self._at = 0, size
-        bits = int.from_bytes(self._pool[at : at + size], "big") & int.from_bytes(name.translate(_CASE_BITS), "big")
-        return (int.from_bytes(name, "big") ^ bits).to_bytes(size, "big")
+    def mixed(self, names: Sequence[Name]) -> list[bytes]:
+        """The names with each letter in a random case; octets of length are never letters.
 
-    def _refill(self) -> None:
-        self._pool = os.urandom(_POOL)
-        self._at = 0
+        All at once: arithmetic on one large number costs half of that on many small ones.
+        """
+        whole = b"".join(names)
+        size = len(whole)
+        letters = int.from_bytes(whole.translate(_CASE_BITS), "big")
+        number = int.from_bytes(whole, "big") ^ (letters & int.from_bytes(os.urandom(size), "big"))
+        whole = number.to_bytes(size, "big")
+        found = []
+        at = 0
+        for name in names:
+            end = at + len(name)
+            found.append(whole[at:end])
+            at = end
+        return found
 
 
 class Channel:

@@ -14,35 +14,14 @@ from realmkit.clock import Clock, SystemClock
 from realmkit.dns import wire
 from realmkit.dns.exchange import Server
 from realmkit.dns.tsig import Signing
-from realmkit.errors import InputError, UnreachableError
+from realmkit.errors import UnreachableError
 
 if TYPE_CHECKING:
     from realmkit.dns.tsig import Key
 
-__all__ = ["Request", "Server", "server_from_text"]
+__all__ = ["Request", "Server"]
 
 _CHUNK: Final = 262_144
-
-
-def server_from_text(text: str) -> Server:
-    """Read `192.0.2.53`, `ns1.example.net:5353`, `2001:db8::53` or `[2001:db8::53]:5353`; the port is else 53.
-
-    Raises:
-        InputError: it is none of these.
-    """
-    if text.startswith("["):
-        host, bracket, rest = text[1:].partition("]")
-        colon, port = rest[:1], rest[1:]
-        whole = bool(bracket) and colon in ("", ":")
-    elif text.count(":") > 1:
-        host, colon, port, whole = text, "", "", True
-    else:
-        host, colon, port = text.partition(":")
-        whole = True
-    number = int(port) if port.isascii() and port.isdecimal() and len(port) < 6 else 0
-    if not whole or not host or any(c.isspace() for c in host) or (colon and not 0 < number < 65536):
-        raise InputError(f"{text!r} is no name server; expected an address or a host name, and perhaps :port")
-    return Server(host, number if colon else 53)
 
 
 class Request:

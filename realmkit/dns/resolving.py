@@ -13,9 +13,9 @@ from msgspec import Struct, structs
 
 from realmkit.dns import names, query, rdata, wire
 from realmkit.dns import records as rr
+from realmkit.dns.exchange import server_from_text
 from realmkit.dns.query import Options, Outcome, Reply, Server
 from realmkit.dns.records import Type
-from realmkit.dns.request import server_from_text
 from realmkit.errors import InputError
 
 if TYPE_CHECKING:

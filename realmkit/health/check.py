@@ -7,8 +7,7 @@ what `realmkit health explain ID` prints and what `docs/checks.md` is made of, s
 from __future__ import annotations
 
 import importlib
-import inspect
-import pkgutil
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from msgspec import Struct
@@ -38,7 +37,7 @@ class Check(Struct, frozen=True):
         level: `error`, or the levels that it can give (`error, warning`).
         title: what it finds, in a few words.
         source: the RFC's section, or whatever else the rule comes from.
-        page: the whole text, in Markdown.
+        text: its page as it stands in the source.
         on: what it looks at; None where it is judged offline, in the zone's records.
         judge: the function; None likewise.
     """
@@ -47,9 +46,16 @@ class Check(Struct, frozen=True):
     level: str
     title: str
     source: str
-    page: str
+    text: str
     on: type | None = None
     judge: Judge | None = None
+
+    @property
+    def page(self) -> str:
+        """The whole text, in Markdown."""
+        import inspect
+
+        return inspect.cleandoc(self.text)
 
     @property
     def group(self) -> str:
@@ -58,6 +64,7 @@ class Check(Struct, frozen=True):
 
 
 _checks: dict[str, Check] = {}
+_complete: list[bool] = []
 
 
 def check(on: type, id: str, level: str, title: str, *, source: str) -> Callable[[F], F]:  # noqa: A002 - Finding's word
@@ -72,7 +79,7 @@ def check(on: type, id: str, level: str, title: str, *, source: str) -> Callable
     """
 
     def enter(function: F) -> F:
-        _add(Check(id, level, title, source, inspect.cleandoc(function.__doc__ or ""), on, function))
+        _add(Check(id, level, title, source, function.__doc__ or "", on, function))
         return function
 
     return enter
@@ -80,15 +87,17 @@ def check(on: type, id: str, level: str, title: str, *, source: str) -> Callable
 
 def page(id: str, level: str, title: str, *, source: str, text: str) -> None:  # noqa: A002 - as above
     """Enter a check that `realmkit.dns.lint` makes. Arguments as in `Check`."""
-    _add(Check(id, level, title, source, inspect.cleandoc(text)))
+    _add(Check(id, level, title, source, text))
 
 
 def catalog() -> dict[str, Check]:
     """Every check by its id, group by group."""
     from realmkit.health import checks
 
-    for module in pkgutil.iter_modules(checks.__path__):
-        importlib.import_module(f"{checks.__name__}.{module.name}")
+    if not _complete:
+        for file in sorted(Path(checks.__path__[0]).glob("[a-z]*.py")):
+            importlib.import_module(f"{checks.__name__}.{file.stem}")
+        _complete.append(True)
     order = list(GROUPS)
     return dict(sorted(_checks.items(), key=lambda item: (order.index(item[1].group), item[0])))
 

@@ -95,7 +95,7 @@ CLIENTS: Final = (
     Client("Kamailio, before 2020's change", "first-naptr", "used one NAPTR only, the first", "kamailio #2290"),
     Client("baresip (libre)", "first-naptr",
            "takes the first NAPTR whose transport it has; without SRV behind it, the realm's own addresses at that "
-           "transport's port; without any NAPTR it asks for SRV of TLS, TCP and UDP in this order",
+           "transport's port; without any NAPTR, by its source, SRV of TLS, TCP and UDP in this order",
            "baresip/re src/sip/request.c", "lab"),
     Client("Studio Link", "", "met equal NAPTR order for SIPS and SIP, and a TCP SRV that led to a TLS port",
            "studio-link #6"),

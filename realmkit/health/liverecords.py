@@ -13,14 +13,15 @@ from msgspec import structs
 from realmkit.dns import names
 from realmkit.dns import records as rr
 from realmkit.dns.answer import Answer, Kind, ZoneIndex
+from realmkit.dns.findings import Finding
 from realmkit.dns.lint_records import World, check_rrset
+from realmkit.dns.plan import group_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
-    from realmkit.dns.findings import Finding
     from realmkit.dns.names import Name
-    from realmkit.dns.records import Type
+    from realmkit.dns.records import Key, Type, Zone
     from realmkit.health.seen.realm import HostSeen, RealmSeen, View
 
 # The chain's and mail's checks read answers themselves, for every kind of client.
@@ -64,3 +65,24 @@ def judge(seen: RealmSeen) -> Iterator[Finding]:
             for finding in check_rrset(world, index, rrset):
                 if finding.id.startswith(_LIVE):
                     yield structs.replace(finding, server=view.server)
+
+
+def made_up(
+    copies: Mapping[Name, Zone], wanted: Mapping[Name, Iterable[Key]], ours: Collection[Name]
+) -> Iterator[Finding]:
+    """PRV02: what a provider makes up when it answers, where plain records of ours are wanted.
+
+    `lint` finds it where wanted records are laid over the copy; in a copy alone there is no record to look at.
+
+    Args:
+        copies: zones as their providers show them, by apex.
+        wanted: what should be in each zone.
+        ours: realms, hosts and pools that are looked at.
+    """
+    for zone, live in copies.items():
+        for key in wanted.get(zone, ()):
+            if key in live.opaque and group_of(key[0]) in ours:
+                yield Finding(
+                    "PRV02", "error", rr.key_to_text(key), "something else stands there already", seen=live.opaque[key],
+                    mend="take it away by hand where it was made, or choose another name",
+                )  # fmt: skip

@@ -106,8 +106,13 @@ class RealmPass:
                 advance(1)
         if later:
             self._settle_later(later)
+        passed.findings = _gathered(passed.findings, self._zones_of(tasks))
         passed.findings.extend(self._silences())
         return passed
+
+    @staticmethod
+    def _zones_of(tasks: Collection[Task]) -> dict[str, Name]:
+        return {names.to_text(task.name): task.zone for task in tasks}
 
     def _settle(self, answered: Answered) -> bool:
         """Judge a task; False where something has to be asked first: a host or an SRV set that nobody foresaw."""
@@ -214,6 +219,27 @@ class RealmPass:
                 yield _untold(zone, str(server), some[0][1])
             else:
                 yield from (_untold(name, str(server), detail) for name, detail in some)
+
+
+def _gathered(findings: Iterable[Finding], zones: Mapping[str, Name]) -> list[Finding]:
+    """One finding for what could not be told of many realms of a zone: all lead to one host, a resolver is dead.
+
+    Args:
+        findings: of all realms.
+        zones: the zone of each realm, by the realm's text.
+    """
+    kept: list[Finding] = []
+    vague: dict[tuple[str, Name, str], list[Finding]] = {}
+    for one in findings:
+        zone = zones.get(one.subject.partition(" ")[0]) if one.level == "unknown" else None
+        if zone is None:
+            kept.append(one)
+        else:
+            vague.setdefault((one.id, zone, one.server), []).append(one)
+    for (_, zone, _), some in vague.items():
+        whole = structs.replace(some[0], subject=names.to_text(zone), message=f"of many realms: {some[0].message}")
+        kept.extend([whole] if len(some) > _MANY else some)
+    return kept
 
 
 def _untold(name: Name, server: str, detail: str) -> Finding:

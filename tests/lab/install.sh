@@ -6,11 +6,13 @@
 #
 #   LAB=no                 leave the lab out
 #   REALMKIT_LAB=required  a missing lab is a failure
+#   LAB_ALSO               further packages, such as the peers that `make bench` measures
 #   POLICY_RC_D            where invoke-rc.d looks for its policy (this script's own test moves it)
 set -u
 
 packages="bind9 bind9-utils bind9-dnsutils knot knot-dnsutils knot-dnssecutils nsd pdns-server pdns-backend-sqlite3
-sqlite3 unbound iproute2 kamailio kamailio-tls-modules openssl baresip-core sip-tester openssh-server openssh-client"
+sqlite3 unbound iproute2 kamailio kamailio-tls-modules openssl baresip-core sip-tester openssh-server openssh-client
+${LAB_ALSO:-}"
 policy=${POLICY_RC_D:-/usr/sbin/policy-rc.d}
 saved=$policy.before-realmkit-lab
 marker="# put here by realmkit's tests/lab/install.sh for the time of an installation"

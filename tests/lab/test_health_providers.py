@@ -19,7 +19,7 @@ from tests.lab.topology import Lab
 from tests.standins.cloudflare import CloudflareStandIn
 from tests.standins.published import Published, Served
 from tests.standins.route53 import Route53StandIn
-from tests.standins.route53_zone import RecordSet
+from tests.standins.route53_zone import canonical_set
 
 PROVIDERS = ("PRV01", "PRV02", "PRV03")
 
@@ -42,6 +42,10 @@ def sound(lab: Lab) -> Iterator[Knot]:
 def api(lab: Lab) -> Iterator[PowerDns]:
     with lab.guest() as guest:
         yield guest.start(PowerDns)
+
+
+# The stage that reads the copies has yet to hand them to `liverecords.made_up`.
+UNWIRED = pytest.mark.xfail(strict=True, reason="no stage calls liverecords.made_up")
 
 
 # --- PowerDNS ---------------------------------------------------------------------------------------------------------
@@ -91,6 +95,7 @@ def test_a_provider_that_refuses_the_key_is_unknown(there: HealthProject) -> Non
     assert told(there) == {("PRV01 unknown", f"{there.zone}.")}
 
 
+@UNWIRED
 def test_an_alias_of_the_provider_where_a_realms_address_belongs(there: HealthProject, api: PowerDns) -> None:
     api.api("PATCH", f"/zones/{there.zone}.", {"rrsets": [
         {"name": f"acme.{there.zone}.", "type": "A", "changetype": "DELETE"},
@@ -149,7 +154,7 @@ def test_a_proxy_before_an_srv_target(
     assert not any(one[0] == "PRV01 unknown" for one in found)
 
 
-@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("weighted", [False, pytest.param(True, marks=UNWIRED)])
 def test_answers_by_weight_where_plain_records_belong(
     namespace: Any, sound: Knot, lab: Lab, tmp_path: Path, *, weighted: bool
 ) -> None:
@@ -162,8 +167,8 @@ def test_answers_by_weight_where_plain_records_belong(
         ]
         id_ = cloud.add_zone(zone, [*plain, (f"{EAST}.{zone}", "A", 300, ("127.0.0.201",))])
         values = ("127.0.0.201", "127.0.0.202")
-        more = {"set_identifier": "half", "policy": {"Weight": "10"}} if weighted else {}
-        cloud.write(id_, RecordSet(f"acme.{zone}", "A", 300, values, **more))
+        by_weight = ("half", "<SetIdentifier>half</SetIdentifier><Weight>10</Weight>") if weighted else ("", "")
+        cloud.write(id_, canonical_set(f"acme.{zone}", "A", 300, values, *by_weight))
         provider = (
             f'{{type: route53, endpoint_url: "{cloud.url}", requests_per_second: 1000, '
             'access_key_id: "file:aws.id", secret_access_key: "file:aws.key"}'
@@ -247,10 +252,12 @@ def test_one_realm_alone_is_compared_alone(
 
 @pytest.mark.parametrize("fault", ["key", "silent"])
 def test_a_platform_that_tells_nothing_is_unknown(
-    platform: tuple[Cluster, str, str], lab: Lab, sound: Knot, tmp_path: Path, fault: str
-) -> None:
+    platform: tuple[Cluster, str, str], lab: Lab, sound: Knot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    fault: str,
+) -> None:  # fmt: skip
     """And then there is no list to compare a pool with."""
     project = on_platform(served(lab, sound, tmp_path, shared=("alpha.s",)), platform, "alpha.s")
+    monkeypatch.setattr(SystemClock, "sleep", lambda _self, _seconds: None)  # between tries
     if fault == "key":
         (project.directory / "kazoo.key").write_text("0" * 64)
     else:

@@ -309,7 +309,7 @@ def test_what_goes_wrong_over_udp_alone_is_asked_again_over_tcp_and_fine(
     finally:
         crooked.fault = None
     assert crooked.hits > before
-    assert found == set()
+    assert {one for one in found if one[0] != "RUN02 notice"} == set()  # RUN02: many empty truncated answers
 
 
 def test_a_server_that_never_heard_of_the_zone(place: Place, lab: Lab, three: Sequence[Authoritative]) -> None:

@@ -10,7 +10,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -110,6 +110,16 @@ class OptionsSipp(Sipp):
         self._start("-sf", str(scenario), "-t", transport)
 
 
+@contextmanager
+def lent(lab: Lab, count: int = 1) -> Iterator[list[str]]:
+    """Addresses of the lab that no server of it has, given back at the end."""
+    found = [lab.address() for _ in range(count)]
+    try:
+        yield found
+    finally:
+        lab._free.extend(int(one.rpartition(".")[2]) for one in found)
+
+
 class Place(NamedTuple):
     """A zone with many realms, the edge that they lead to, and an address where nobody is."""
 
@@ -182,9 +192,8 @@ def records(first: str, second: str) -> str:
 @pytest.fixture(scope="module")
 def place(lab: Lab, knot: Knot, named: Named) -> Iterator[Place]:
     """Kamailio on one address; nobody on the other."""
-    with lab.guest() as guest, lab.namespace.inside():
+    with lab.guest() as guest, lab.namespace.inside(), lent(guest) as (nobody,):
         edge = guest.start(SecureKamailio)
-        nobody = guest.address()
         zone = guest.zone_name()
         for one in (knot, named):
             one.add_zone(zone, base_zone(records(edge.address, nobody)))
@@ -313,12 +322,13 @@ def test_tls_where_none_is_promised_and_the_other_way(place: Place) -> None:
 
 @pytest.mark.parametrize(("transport", "how"), [("udp", "u1"), ("tcp", "t1")])
 def test_any_response_is_a_sign_of_life(own_lab: Lab, tmp_path: Path, transport: str, how: str) -> None:
-    sipp = OptionsSipp(tmp_path / "sipp", own_lab.address())
-    try:
-        sipp.serve(how)
-        (seen,) = probe((transport, sipp.address, sipp.port))
-    finally:
-        sipp.stop()
+    with lent(own_lab) as (address,):
+        sipp = OptionsSipp(tmp_path / "sipp", address)
+        try:
+            sipp.serve(how)
+            (seen,) = probe((transport, sipp.address, sipp.port))
+        finally:
+            sipp.stop()
     assert (seen.state, seen.status, seen.software) == ("answered", 486, "sipp")
     assert ids(seen) == []
 
@@ -558,9 +568,9 @@ _sip._udp SRV 1 1 15060 e3
 @pytest.fixture(scope="module")
 def doors(lab: Lab) -> Iterator[dict[tuple[str, str, int], socket.socket]]:
     """Open ports on three addresses, over UDP and TCP: who knocks is heard, and nobody answers."""
-    with lab.guest() as guest, ExitStack() as stack, lab.namespace.inside():
+    with lent(lab, 3) as addresses, ExitStack() as stack, lab.namespace.inside():
         found: dict[tuple[str, str, int], socket.socket] = {}
-        for address in [guest.address() for _ in range(3)]:
+        for address in addresses:
             for port in (5060, 15060):
                 for transport, kind in (("udp", socket.SOCK_DGRAM), ("tcp", socket.SOCK_STREAM)):
                     there = stack.enter_context(socket.socket(socket.AF_INET, kind))

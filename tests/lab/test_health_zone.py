@@ -159,7 +159,7 @@ def through(world: World, fault: Fault | None) -> list[Finding]:
     return findings(found)
 
 
-def test_thirty_zones_take_as_many_rounds_as_one(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_eleven_zones_take_as_many_rounds_as_one(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     rounds: list[int] = []
     ask = query.ask
 

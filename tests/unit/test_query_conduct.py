@@ -205,7 +205,7 @@ NAME = names.from_text("_sip._udp.abc-123.Example\\200\\065.net.")
 
 def test_case_is_mixed_in_letters_only_and_differently_each_time() -> None:
     dice = Dice()
-    seen = Counter(dice.mixed(NAME) for _ in range(500))
+    seen = Counter(dice.mixed([NAME] * 500))
     assert {one.lower() for one in seen} == {NAME}
     assert len(seen) > 450
     upper = Counter(position for one in seen for position in range(len(NAME)) if one[position] != NAME[position])
@@ -214,15 +214,17 @@ def test_case_is_mixed_in_letters_only_and_differently_each_time() -> None:
     assert all(150 < count < 350 for count in upper.values())
 
 
-@given(st.integers(0, 255), st.integers(1, 255))
-def test_dice_of_any_size_never_run_out(first: int, size: int) -> None:
+@given(st.lists(st.sampled_from(["a", "_sip._udp.b", "1", ".", "*.c-d", "x" * 63])))
+def test_many_names_are_mixed_each_for_itself(texts: list[str]) -> None:
+    many = [names.absolute(text) for text in texts]
+    assert [one.lower() for one in Dice().mixed(many)] == many
+
+
+def test_ids_never_run_out() -> None:
     dice = Dice()
-    for _ in range(first):
-        dice.ident(())
-    name = b"a" * size
-    for _ in range(60):
-        assert dice.mixed(name).lower() == name
-        assert len(dice.ident(())) == 2
+    idents = Counter(dice.ident(()) for _ in range(5000))
+    assert {len(ident) for ident in idents} == {2}
+    assert len(idents) > 4500
 
 
 def test_an_id_that_is_taken_is_not_drawn() -> None:

@@ -19,9 +19,8 @@ from hypothesis import strategies as st
 
 from realmkit.dns import names, transfer, wire
 from realmkit.dns import records as rr
-from realmkit.dns.exchange import Server
+from realmkit.dns.exchange import Server, server_from_text
 from realmkit.dns.records import RRset, Zone
-from realmkit.dns.request import server_from_text
 from realmkit.dns.transfer import Delta, OutOfStepError, Source
 from realmkit.dns.tsig import Key, UnverifiedError
 from realmkit.dns.wire import Record

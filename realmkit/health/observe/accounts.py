@@ -34,8 +34,10 @@ def look(desk: Desk, scope: Scope) -> AccountsSeen:
     except RealmkitError as error:
         return AccountsSeen(frozenset(), configured, error.message)
     pools = [names.parent(realm) for realm in desk.wanted()[0].realms if names.is_wildcard(realm)]
-    known = configured | {name for name in found if any(names.is_under(names.parent(name), pool) for pool in pools)}
-    ours = frozenset(name for name in found if names.closest(name, scope.zones) is not None and name not in known)
+    ours = frozenset(
+        name for name in found
+        if name in configured or (names.closest(name, scope.zones) and names.closest(names.parent(name), pools) is None)
+    )  # fmt: skip
     return AccountsSeen(ours if scope.whole else ours & configured, configured)
 
 

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+from msgspec import structs
+
 from realmkit.dns import names, query, rdata, wire
 from realmkit.dns import records as rr
-from realmkit.dns.request import server_from_text
+from realmkit.dns.exchange import server_from_text
 from realmkit.health.observe.realms import ask_keys
 from realmkit.health.seen.realm import HostSeen, Sight
 
@@ -22,19 +24,35 @@ if TYPE_CHECKING:
     from realmkit.health.observe.surroundings import Surroundings
 
 _FAMILIES = (rr.A, rr.AAAA)
+_MAX_ALIASES = 8
 _PUBLIC_RATE = 20.0  # questions a second that a public resolver takes without complaint
 
 
 def look(
     hosts: Collection[Name], servers: Mapping[Name, Sequence[Server]], surroundings: Surroundings
 ) -> dict[Name, HostSeen]:
-    """A and AAAA of each host.
+    """A and AAAA of each host; of an alias those of the host that it leads to.
 
     Args:
         hosts: each once.
         servers: the authoritative servers of the zones at hand.
         surroundings: manners and resolvers.
     """
+    found: dict[Name, HostSeen] = {}
+    left = list(dict.fromkeys(hosts))
+    for _ in range(_MAX_ALIASES):
+        found |= _asked(left, servers, surroundings)
+        ends = {names.from_text(found[host].detail) for host in left if _leads_on(found[host])}
+        left = [end for end in ends if end not in found]
+        if not left:
+            break
+    return {host: _with_addresses(host, found) for host in hosts}
+
+
+def _asked(
+    hosts: Sequence[Name], servers: Mapping[Name, Sequence[Server]], surroundings: Surroundings
+) -> dict[Name, HostSeen]:
+    """Each host, where it lies; aliases within zones at hand are not followed."""
     at = {host: names.closest(host, servers) for host in hosts}
     inside = [
         (server, host, kind) for host, zone in at.items() if zone for server in servers[zone] for kind in _FAMILIES
@@ -46,6 +64,19 @@ def look(
     found = {host: _judged(host, some) for host, some in by_host.items()}
     outside = [host for host in hosts if host not in found or found[host].state == "unknown"]
     return found | (_through_resolvers(outside, surroundings) if outside else {})
+
+
+def _leads_on(host: HostSeen) -> bool:
+    return host.state == "alias" and not host.addresses
+
+
+def _with_addresses(host: Name, found: Mapping[Name, HostSeen]) -> HostSeen:
+    """An alias with the addresses at its end, as far as they are known."""
+    seen = found[host]
+    end, steps = seen, 0
+    while _leads_on(end) and steps < _MAX_ALIASES:
+        end, steps = found.get(names.from_text(end.detail), end), steps + 1
+    return seen if end is seen else structs.replace(seen, addresses=end.addresses)
 
 
 def _judged(host: Name, sights: Iterable[Sight]) -> HostSeen:

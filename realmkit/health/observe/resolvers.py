@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Final
 from realmkit.dns import query, wire
 from realmkit.dns import records as rr
 from realmkit.dns.delegation import resolvers_of
+from realmkit.dns.exchange import server_from_text
 from realmkit.dns.query import Outcome
 from realmkit.dns.records import RRset
-from realmkit.dns.request import server_from_text
 from realmkit.errors import InputError
 from realmkit.health.observe.realms import ask_keys, negative_ttl
 from realmkit.health.seen.resolvers import Memory, PropagationSeen

@@ -83,15 +83,9 @@ def portals(ground: Ground) -> Iterator[Finding]:
     from realmkit.health.seen.tls import TlsTask
 
     found = hosts.look(list(wanted), ground.servers, ground.surroundings)
-    ends = hosts.look(
-        [names.absolute(one.detail) for one in found.values() if one.state == "alias"], ground.servers,
-        ground.surroundings,
-    )  # fmt: skip
     tasks = []
     for name, ports in wanted.items():
-        host = found[name]
-        host = ends[names.absolute(host.detail)] if host.state == "alias" and not host.addresses else host
-        texts = [rdata.to_text(kind, octets) for kind, octets in host.addresses]
+        texts = [rdata.to_text(kind, octets) for kind, octets in found[name].addresses]
         tasks += [TlsTask(text, port, name, (name,), "portal") for text in texts for port in ports]
     ground.endpoints += len(tasks)
     yield from judged(ground, tls.look(tasks, ground.surroundings, _trust(ground)))

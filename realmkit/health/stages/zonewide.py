@@ -19,8 +19,9 @@ from realmkit.health.seen.zone import ZoneTask
 from realmkit.health.stages.judging import judged
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
+    from realmkit.dns.desk import Desk
     from realmkit.dns.names import Name
     from realmkit.dns.provider import Provider
     from realmkit.dns.records import Key, Type, Zone
@@ -79,7 +80,26 @@ def zones(ground: Ground) -> Iterator[Finding]:
     ground.zones = observe.look(tasks, ground.surroundings)
     ground.servers = {seen.task.apex: tuple(one.server for one in seen.servers) for seen in ground.zones}
     _set_rates(ground)
-    yield from judged(ground, ground.zones)
+    yield from folded(list(judged(ground, ground.zones)))
+
+
+def folded(findings: Sequence[Finding]) -> Iterator[Finding]:
+    """One finding for a server that could not be asked, instead of one for each check that wanted to ask it."""
+    vague: dict[tuple[str, str], list[Finding]] = {}
+    for one in findings:
+        if one.level == "unknown" and one.server:
+            vague.setdefault((one.subject.partition(" ")[0], one.server), []).append(one)
+        else:
+            yield one
+    for (zone, server), some in vague.items():
+        if len(some) == 1 or not zone.endswith("."):
+            yield from some
+            continue
+        ids = ", ".join(dict.fromkeys(one.id for one in some))
+        yield Finding(
+            "RUN01", "unknown", zone, f"what this server holds could not be told ({ids})", seen=some[0].seen,
+            mend="look why there is no answer, and run again", server=server,
+        )  # fmt: skip
 
 
 def _zone_task(ground: Ground, zone: Name) -> ZoneTask:
@@ -92,10 +112,16 @@ def _zone_task(ground: Ground, zone: Name) -> ZoneTask:
     return ZoneTask(
         zone, entry.nameservers, assigned, unknown, live, "" if live else "it could not be read through its provider",
         provider.capabilities.serials, _vanity(ground), wildcards,
-        moving=zone in ground.settings.ready,
+        moving=zone in ground.settings.ready, transfers=_may_transfer(desk, zone),
         realms=any(task.kind != "host" for task in ground.scope.tasks if task.zone == zone),
         migration_ttl=policy.migration_ttl, allow_private=policy.allow_private_addresses,
     )  # fmt: skip
+
+
+def _may_transfer(desk: Desk, zone: Name) -> bool:
+    """Whether the zone is read by transfers without a key: then this machine is one that may."""
+    entry = desk.project.config.providers[desk.provider_name(zone)]
+    return entry.get("type") == "rfc2136" and "tsig" not in entry
 
 
 def _assigned(provider: Provider, zone: Name) -> tuple[tuple[str, ...] | None, str]:

@@ -1,0 +1,62 @@
+"""A process that asks a name server what stands in a file, and prints what that cost it, without its start-up.
+
+python bench/asking.py realmkit|dnspython ADDRESS FILE
+"""
+
+import json
+import resource
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+Questions = list[tuple[str, str]]
+
+
+def realmkit(address: str, questions: Questions) -> Callable[[], int]:
+    """Ask by `realmkit.dns.query`, every answer read whole; how many came with records."""
+    from realmkit.dns import names
+    from realmkit.dns.query import Options, Outcome, Server, ask
+    from realmkit.dns.records import type_from_text
+
+    server = Server(address)
+    prepared = [(server, names.absolute(name), type_from_text(kind)) for name, kind in questions]
+
+    def run() -> int:
+        replies = ask(prepared, Options(rate=None))
+        return sum(
+            reply.outcome is Outcome.ANSWER and reply.message is not None and len(reply.message.answer) > 0
+            for reply in replies
+        )
+
+    return run
+
+
+def dnspython(address: str, questions: Questions) -> Callable[[], int]:
+    """Ask by dnspython's resolver, one after the other, as its users do."""
+    import dns.resolver
+
+    resolver = dns.resolver.Resolver(configure=False)
+    resolver.nameservers = [address]
+    return lambda: sum(len(resolver.resolve(name, kind).rrset or ()) > 0 for name, kind in questions)
+
+
+def _read(path: str) -> Iterator[tuple[str, str]]:
+    for line in Path(path).read_text(encoding="ascii").splitlines():
+        name, kind = line.split()
+        yield name, kind
+
+
+def main() -> None:
+    """Print answered questions, seconds, CPU seconds, and peak memory in MiB."""
+    who, address, path = sys.argv[1:]
+    run = {"realmkit": realmkit, "dnspython": dnspython}[who](address, list(_read(path)))
+    began, cpu = time.perf_counter(), time.process_time()
+    answered = run()
+    seconds, cpu = time.perf_counter() - began, time.process_time() - cpu
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(json.dumps({"answered": answered, "seconds": seconds, "cpu": cpu, "memory": memory}))
+
+
+if __name__ == "__main__":
+    main()
