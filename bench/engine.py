@@ -35,7 +35,7 @@ class Asked(NamedTuple):
 
 
 def engine(lab: Lab, directory: Path) -> list[Row]:
-    """A, MX, NAPTR and two SRV sets of 20,000 realms from knot, in interleaved rounds; the best round of each counts."""
+    """A, MX, NAPTR and two SRV sets of 20,000 realms from knot, in interleaved rounds, of which the best counts."""
     directory.mkdir()
     labels = data.labels(REALMS)
     knot = lab.start(Knot)

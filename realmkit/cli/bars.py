@@ -6,10 +6,31 @@ import atexit
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from rich.progress import Task
+
+
+class RateColumn(ProgressColumn):
+    """Steps a second, where they come fast enough to be counted so."""
+
+    def render(self, task: Task) -> Text:
+        """`1,234/s`; nothing until it is known."""
+        speed = task.finished_speed or task.speed
+        return Text("" if not speed or speed < 1 else f"{speed:,.0f}/s", style="progress.data.speed")
+
 
 _progress: list[Progress] = []
 
@@ -30,7 +51,9 @@ def meter(label: str, total: int) -> Callable[[int], None]:
 
 def _shared() -> Progress:
     if not _progress:
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        columns = (
+            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), RateColumn(), TimeElapsedColumn(),
+        )  # fmt: skip
         progress = Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True)
         progress.start()
         atexit.register(progress.stop)

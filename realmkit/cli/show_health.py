@@ -81,7 +81,8 @@ def _entry_text(entry: Entry, verdict: Verdict) -> str:
     lines = [_head(word, colour, entry)]
     if not recovered:
         lines += [f"{_INDENT}{text}" for text in _details(entry)]
-    lines.append(click.style(f"{_INDENT}{_standing(entry, verdict)}", dim=True))
+    if entry.phase != "open" or entry.since < verdict.started or not entry.seen:  # else it says nothing
+        lines.append(click.style(f"{_INDENT}{_standing(entry, verdict)}", dim=True))
     return "\n".join(lines)
 
 

@@ -102,12 +102,13 @@ class Conduct:
         refusal: what it does with EDNS, once that is certain; else empty.
         answered: whether anything came back over UDP that says that it is alive.
         limited: whether it limits the rate of its answers, so that silence is no sign of death.
-        wants_tcp: whether UDP is of no use there.
+        tcp_heard: whether it ever answered over TCP.
+        wants_tcp: whether UDP is of no use there. `silent`: because it became silent there.
     """
 
     __slots__ = (
         "_died", "_doubt", "_heard", "_latest", "_truncated", "_whole", "_witnesses", "answered", "edns", "edns_heard",
-        "limited", "mix_case", "refusal", "wants_tcp",
+        "limited", "mix_case", "refusal", "silent", "tcp_heard", "wants_tcp",
     )  # fmt: skip
 
     def __init__(self, *, edns: bool, mix_case: bool) -> None:
@@ -117,7 +118,7 @@ class Conduct:
         self.refusal = ""
         self.answered = False
         self.limited = False
-        self.wants_tcp = False
+        self.tcp_heard = self.wants_tcp = self.silent = False
         self._doubt = ""
         self._witnesses = 0
         self._whole = False
@@ -154,7 +155,7 @@ class Conduct:
         self.answered = True
         if not self._whole:
             self._truncated += 1
-            self.wants_tcp = self._truncated >= _TRUNCATIONS
+            self.wants_tcp = self.tcp_heard and self._truncated >= _TRUNCATIONS
 
     # --- EDNS -------------------------------------------------------------------------------------------------------
 

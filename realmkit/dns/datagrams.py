@@ -36,8 +36,8 @@ class Datagrams:
         queue, window = line.queue, self._window
         if not line.channels and not self._open(line):
             return
-        sent = 0
-        while queue and line.flying < window and (line.pace.rate is None or self._engine.may_send(line, line.pace)):
+        sent, pace, may_send = 0, line.pace, self._engine.may_send
+        while queue and line.flying < window and (pace.rate is None or may_send(line, pace)):
             query = queue.popleft()
             if not (query.done or query.tcp):
                 self._send(line, query)
@@ -210,7 +210,7 @@ class Datagrams:
         """A server that had answered has become silent: it may limit its answers, so TCP decides whether it is down."""
         engine = self._engine
         line.health.revive(engine.now)
-        line.conduct.wants_tcp = True
+        line.conduct.wants_tcp = line.conduct.silent = True
         engine.slow(line, sent)
         for query in line.open_over_udp():
             engine.turn_to_tcp(query, "silent")

@@ -76,16 +76,21 @@ class Engine:
             while not self.exhausted or self.open:
                 self._draw()
                 self._send()
-                if self.replies:
-                    ready, self.replies = self.replies, []
-                    yield from ready
-                if self.open:
-                    self._wait()
-            yield from self.replies
+                yield from self._ready()
+                for key, _ in self.selector.select(self._pause()) if self.open else ():
+                    key.data()
+                    yield from self._ready()  # at once, for what is given away soon costs the collector nothing
+                self._look_at_the_time()
+            yield from self._ready()
         finally:
             for line in self.places.values():
                 line.close()
             self.selector.close()
+
+    def _ready(self) -> list[Reply]:
+        """The replies that nobody has been given yet."""
+        ready, self.replies = self.replies, []
+        return ready
 
     def tick(self) -> None:
         """Look at the time."""
@@ -156,16 +161,9 @@ class Engine:
 
     def _finish(self, query: Query, reply: Reply) -> None:
         """Give the one reply of a question and forget it."""
-        pending = query.pending
-        if pending is not None and query.flying and query.stream is None and query.older is None:
-            query.flying = False  # as below, for the many
-            query.line.flying -= 1
-            query.pending = None
-            pending.pop(query.ident, None)
-        else:
-            self.land(query)
-            query.release()
+        self.land(query)
         query.done = True
+        query.release()
         self.open -= 1
         self.replies.append(reply)
 
@@ -207,7 +205,10 @@ class Engine:
 
     def compose(self, query: Query, ident: bytes) -> bytes:
         """The whole query as it goes out."""
-        if not query.line.conduct.edns:
+        conduct = query.line.conduct
+        if not conduct.mix_case:
+            query.question = query.name + query.question[-4:]
+        if not conduct.edns:
             query.plain = True
         head, tail = self.plain if query.plain else self.with_edns
         return b"".join((ident, head, query.question, tail))
@@ -260,10 +261,8 @@ class Engine:
 
     # --- waiting -------------------------------------------------------------------------------------------------
 
-    def _wait(self) -> None:
-        """Sleep until a socket is ready or a time has come, then deal with both."""
-        for key, _ in self.selector.select(self._pause()):
-            key.data()
+    def _look_at_the_time(self) -> None:
+        """Deal with all whose time has come."""
         self.tick()
         while self.asleep and self.asleep[0][0] <= self.now:
             _, _, pace, line = heapq.heappop(self.asleep)
@@ -282,7 +281,7 @@ class Engine:
 
     def _pause(self) -> float:
         """Seconds until something is due; none if there is more to draw."""
-        if self.replies or self.hungry or (self.open < _BACKLOG and not self.exhausted):
+        if self.replies or (self.open < _BACKLOG and not self.exhausted):
             return 0.0
         due = [timer[0][0] + wait for timer, wait in zip(self.timers, self.waits, strict=True) if timer]
         if self.asleep:
@@ -333,8 +332,19 @@ class Engine:
                 return
         else:
             query.line.conduct.edns_heard = True
-        rtt = self.now - (query.sent if query.older is None else query.sent_at(data[:2]))
-        self._finish(query, _new(Reply, (query.server, name, kind, Outcome.ANSWER, message, rtt, query.sends, "")))
+        pending, sent = query.pending, query.sent
+        if pending is None or query.older is not None or query.stream is not None or not query.flying:
+            rtt = self.now - query.sent_at(data[:2])
+            self._finish(query, Reply(query.server, name, kind, Outcome.ANSWER, message, rtt, query.sends))
+            return
+        query.flying = False  # what `_finish` does, for the many that are answered at once
+        query.line.flying -= 1
+        query.pending = None
+        query.done = True
+        pending.pop(query.ident, None)
+        self.open -= 1
+        reply = (query.server, name, kind, Outcome.ANSWER, message, self.now - sent, query.sends, "")
+        self.replies.append(_new(Reply, reply))
 
     def _is_about_edns(self, query: Query, message: Message, ident: bytes) -> bool:
         """Learn from an answer whether EDNS is welcome; whether it says that only, so that the question is put anew.

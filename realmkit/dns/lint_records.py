@@ -141,7 +141,8 @@ def _owner(index: ZoneIndex, rrset: RRset) -> Iterator[Finding]:
             mend="remove the CNAME, or choose another name",
         )  # fmt: skip
     cut = lookup(index, rrset.name, rrset.type) if index.cuts else None
-    if cut is not None and cut.kind is Kind.DELEGATED:
+    itself = cut is not None and cut.source == rrset.name and rrset.type in (rr.NS, rr.DS)
+    if cut is not None and cut.kind is Kind.DELEGATED and not itself:
         yield _finding(
             "DEL09", "error", rrset, f"{names.to_text(cut.source)} is delegated, so nobody will see this record",
             mend="publish it in the delegated zone",

@@ -130,6 +130,7 @@ class Streams:
             engine.tally.caseless.add(line.where)
             line.conduct.mix_case = False
         line.tcp_health.alive(engine.now)
+        line.conduct.tcp_heard = True
         stream.answered += 1
         stream.heard = engine.now
         if not line.single:
@@ -184,14 +185,27 @@ class Streams:
         engine, line = self._engine, query.line
         line.tcp_health.died(sent, engine.now, Failure(Outcome.TCP_FAILED, words))
         engine.fail(query, _failure(query, words))
-        down = line.tcp_health.failure
-        if down is None:
-            return
-        if line.conduct.wants_tcp:
-            line.health.failure = down
-        for one in line.open_over_tcp():
-            engine.fail(one, down if one.tcp != "silent" else _failure(one, down.detail))
+        if line.tcp_health.failure is not None:
+            self._down(line, line.tcp_health.failure)
+
+    def _down(self, line: Line, failure: Failure) -> None:
+        """TCP is of no use with this server: end what was open there, but what was only sent there goes by UDP again."""
+        engine, conduct = self._engine, line.conduct
+        back = conduct.wants_tcp and not (conduct.silent or engine.options.tcp)
+        if conduct.silent:
+            line.health.failure = Failure(
+                Outcome.TIMEOUT, f"no answer over UDP any more, and over TCP: {failure.detail}"
+            )
+        conduct.wants_tcp = conduct.wants_tcp and not back
+        for query in line.open_over_tcp():
+            if back and query.tcp == "asked":
+                engine.land(query)
+                query.tcp = ""
+                line.queue.append(query)
+            else:
+                engine.fail(query, failure if query.tcp != "silent" else _failure(query, failure.detail))
         line.tcp_queue.clear()
+        engine.hungry[line] = None
 
     def close(self, line: Line, stream: Stream[Query]) -> None:
         """Close a connection and forget it; who waits for it is the caller's to see to."""

@@ -143,7 +143,7 @@ def parse(message: bytes) -> Message:
 
 
 def parse_answer(message: bytes, name: Name, kind: Type) -> Message:
-    """Read a whole message that is known to begin with the one question for a name (of whatever case) and type.
+    """Read a whole message that is known to hold the question for a (canonical) name and type, in whatever case.
 
     Raises:
         BadMessageError: as `parse`.
@@ -157,30 +157,45 @@ def parse_answer(message: bytes, name: Name, kind: Type) -> Message:
 
 
 def _rest(message: bytes, question: tuple[Name, Type] | None, offset: int, cache: dict[int, Name]) -> Message:
-    """Read what follows the question. Raises BadMessageError, IndexError, struct.error."""
+    """Read what follows the question: all sections in one go, for the start of a walk costs as much as a record.
+
+    Raises:
+        BadMessageError, IndexError, struct.error: it is malformed or cut short.
+    """
     ident, flags, _, answers, authorities, additionals = _unpack_header(message)
-    answer, offset = read_records(message, offset, answers, cache)
-    authority, offset = read_records(message, offset, authorities, cache) if authorities else ([], offset)
-    opt: bytes | None
-    if additionals == 1 and message[offset : offset + 3] == b"\0\0\x29":  # OPT alone, as usual
-        additional: list[Record] = []
-        start = offset + 3
-        offset += 11 + (message[offset + 9] << 8 | message[offset + 10])
-        opt = message[start:offset]
-    else:
-        additional, offset = read_records(message, offset, additionals, cache)
-        opt = cache.get(-OPT)
-    if offset != len(message):
-        raise _misfit(message, offset)
+    total, end, opt = answers + authorities + additionals, len(message), None
+    if additionals and message[end - 11 : end - 8] == b"\0\0\x29" and message[-2:] == b"\0\0":  # bare OPT, as usual
+        total -= 1
+        end -= 11
+        opt = message[end + 3 :]
+    start = offset
+    found, offset = read_records(message, offset, total, cache)
+    if offset != end or len(found) != total:
+        return _by_sections(message, question, start, cache)
     if opt is not None:
         flags |= opt[2] << 16
-    return _new_tuple(Message, (ident, flags, question, answer, authority, additional, opt))
+    behind = answers + authorities
+    if behind == total:
+        if not authorities:
+            return _new_tuple(Message, (ident, flags, question, found, [], [], opt))
+        return _new_tuple(Message, (ident, flags, question, found[:answers], found[answers:], [], opt))
+    sections = found[:answers], found[answers:behind], found[behind:]
+    return _new_tuple(Message, (ident, flags, question, *sections, opt))
 
 
-def _misfit(message: bytes, offset: int) -> BadMessageError:
-    if offset > len(message):
-        return BadMessageError(f"the message of {len(message)} octets is cut short")
-    return BadMessageError(f"{len(message) - offset} octets are left over after the last record")
+def _by_sections(message: bytes, question: tuple[Name, Type] | None, offset: int, cache: dict[int, Name]) -> Message:
+    """Read section by section, where records of other classes are among them. Raises as `_rest`."""
+    ident, flags, _, answers, authorities, additionals = _unpack_header(message)
+    answer, offset = read_records(message, offset, answers, cache)
+    authority, offset = read_records(message, offset, authorities, cache)
+    cache.pop(-OPT, None)
+    additional, offset = read_records(message, offset, additionals, cache)
+    if offset != len(message):
+        raise BadMessageError(f"{len(message) - offset} octets are left over after the last record")
+    opt = cache.get(-OPT)
+    if opt is not None:
+        flags |= opt[2] << 16
+    return Message(ident, flags, question, answer, authority, additional, opt)
 
 
 def read_answers(message: bytes) -> tuple[Message, int]:

@@ -85,6 +85,7 @@ class RealmPass:
         self._clean: dict[object, bool] = {}
         self._silent: dict[tuple[Name, Server], list[tuple[Name, str]]] = {}
         self._pools: dict[Name, tuple[Task, Sights]] = {}
+        self._led_to: set[Name | None] = set()
         self._passed = Passed([], [], {})
 
     def run(self, tasks: Collection[Task], advance: Callable[[int], None]) -> Passed:
@@ -96,9 +97,10 @@ class RealmPass:
         """
         passed = self._passed
         passed.hosts |= self._look_at_hosts(host for task in tasks for host in _led_to(task.wanted.values()))
-        pools = [task for task in tasks if task.kind == "pool"]
+        self._led_to = {task.pool for task in tasks}  # not only pools: a realm's own sets may be its pool's as well
+        first = [task for task in tasks if task.name in self._led_to]
         later: list[Answered] = []
-        for some in (pools, [task for task in tasks if task.kind != "pool"]):
+        for some in (first, [task for task in tasks if task.name not in self._led_to]):
             for answered in realms.look(some, self._watch.servers, self._surroundings, self._tally):
                 passed.questions += len(answered.task.keys) * len(answered.servers)
                 if not self._settle(answered):
@@ -118,7 +120,7 @@ class RealmPass:
         """Judge a task; False where something has to be asked first: a host or an SRV set that nobody foresaw."""
         task = answered.task
         self._note_silence(answered)
-        if task.kind == "pool":
+        if task.name in self._led_to:
             self._pools[task.name] = task, answered.sights()
         if not _differs(answered) and task.wanted:
             self._judge_as_wanted(answered)

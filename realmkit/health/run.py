@@ -207,7 +207,7 @@ def _ttls(state: State, ground: Ground) -> dict[str, Lowered]:
     policy = ground.desk.project.config.policy
     found = dict(state.ttls)
     for seen in ground.passed.kept:
-        text, ttl = names.to_text(seen.name), longest_ttl(seen)
+        text, ttl = names.to_text(seen.name), longest_ttl(seen, policy.migration_ttl)
         if ttl is None:
             continue
         if ttl > policy.migration_ttl:

@@ -42,6 +42,20 @@ def as_it_is(_request: bytes, answer: bytes) -> Iterable[Sent]:
     return (Sent(answer),)
 
 
+def pair() -> tuple[socket.socket, socket.socket]:
+    """A listening TCP and a UDP socket on one port that is free for both."""
+    while True:
+        tcp = socket.create_server(("127.0.0.1", 0), backlog=64)
+        udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        try:
+            udp.bind(tcp.getsockname())
+        except OSError:
+            tcp.close()
+            udp.close()
+        else:
+            return tcp, udp
+
+
 class Path:
     """Listens on a port of 127.0.0.1 and talks to a real server; a context manager.
 
@@ -66,12 +80,12 @@ class Path:
         self.asked: list[bytes] = []
         self.streamed: list[bytes] = []
         self.connections = 0
-        self._udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._udp.bind(("127.0.0.1", 0))
+        tcp_socket, self._udp = pair()
         self._udp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
-        where = self._udp.getsockname()
-        self._tcp = None if tcp == "refused" else socket.create_server(where, backlog=64)
-        self.server = Server(*where)
+        self.server = Server(*self._udp.getsockname())
+        self._tcp = tcp_socket if tcp != "refused" else None
+        if tcp == "refused":
+            tcp_socket.close()
         self._stop, self._stopped = socket.socketpair()
         self._selector = selectors.DefaultSelector()
         self._timers: list[tuple[float, int, bytes, tuple[str, int]]] = []

@@ -169,6 +169,20 @@ def test_ttls_that_nobody_tells_are_unknown(place: Place, pair: tuple[Named, Kno
     assert found == [("unknown", "its TTLs could not be seen")]
 
 
+@pytest.mark.usefixtures("brisk")
+def test_a_silent_server_may_still_give_the_old_ttl(place: Place, time: Time, pair: tuple[Named, Knot]) -> None:
+    """Nothing is known of it, so the realm is not ready, and the time does not begin to run."""
+    project = place(LOW, "$TTL 300")
+    pair[1].freeze()
+    try:
+        ready(project)
+        time.passes(301)
+        found = ready(project)
+    finally:
+        pair[1].thaw()
+    assert [level for level, _ in found] == ["unknown"]
+
+
 @pytest.mark.parametrize(
     ("ttl", "minimum", "told"), [("900", "900", True), ("900", "300", False), ("60", "900", False)]
 )

@@ -45,7 +45,6 @@ def api(lab: Lab) -> Iterator[PowerDns]:
 
 
 # The stage that reads the copies has yet to hand them to `liverecords.made_up`.
-UNWIRED = pytest.mark.xfail(strict=True, reason="no stage calls liverecords.made_up")
 
 
 # --- PowerDNS ---------------------------------------------------------------------------------------------------------
@@ -95,7 +94,6 @@ def test_a_provider_that_refuses_the_key_is_unknown(there: HealthProject) -> Non
     assert told(there) == {("PRV01 unknown", f"{there.zone}.")}
 
 
-@UNWIRED
 def test_an_alias_of_the_provider_where_a_realms_address_belongs(there: HealthProject, api: PowerDns) -> None:
     api.api("PATCH", f"/zones/{there.zone}.", {"rrsets": [
         {"name": f"acme.{there.zone}.", "type": "A", "changetype": "DELETE"},
@@ -154,7 +152,7 @@ def test_a_proxy_before_an_srv_target(
     assert not any(one[0] == "PRV01 unknown" for one in found)
 
 
-@pytest.mark.parametrize("weighted", [False, pytest.param(True, marks=UNWIRED)])
+@pytest.mark.parametrize("weighted", [False, True])
 def test_answers_by_weight_where_plain_records_belong(
     namespace: Any, sound: Knot, lab: Lab, tmp_path: Path, *, weighted: bool
 ) -> None:

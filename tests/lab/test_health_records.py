@@ -271,6 +271,31 @@ def _question(request: bytes) -> str:
     return f"{question.name.to_text().lower()} {question.rdtype.name}"
 
 
+def test_a_pools_own_sets_are_judged_at_the_pool(ground: Ground) -> None:
+    """Once, and not at each realm that they serve."""
+    other = POOL.replace("_sip._udp.s SRV 20 50 5060 west.edge", "_sip._udp.s SRV 20 50 5070 west.edge")
+    both = ground.serve(other, shared=SHARED)
+    assert told(both, "CON02", "CON06") == {("CON06 error", "_sip._udp.s SRV", "")}
+    alone = ground.serve(POOL, other, shared=SHARED)
+    assert told(alone, "CON02", "CON06") == {("CON02 error", "_sip._udp.s SRV", ground.pair[1].address)}
+
+
+def test_one_realm_of_a_pool_alone(ground: Ground) -> None:
+    """With the sets that it leads to; the other one's fault is not looked at."""
+    here = ground.serve(POOL + '_acme-challenge.beta.s TXT "token"\n', shared=SHARED)
+    judged = [word for one in JUDGED for word in ("--only", one)]
+    alpha = here.verdict("--no-state", f"alpha.s.{here.zone}", *judged)
+    assert [one for one in alpha["findings"] if one["id"] != "WLD06"] == []
+    assert alpha["counts"]["realms"] == 1
+    beta = here.verdict("--no-state", f"beta.s.{here.zone}", *judged)
+    assert {"WLD01", "CON06"} <= {one["id"] for one in beta["findings"]}
+
+
+def test_a_realm_whose_name_is_a_pools_too(ground: Ground) -> None:
+    here = ground.serve(POOL, realms=("s",), shared=SHARED)
+    assert told(here, *JUDGED) == {("WLD06 notice", "*.s", "")}
+
+
 def test_a_realm_that_exists_by_what_lies_below_it_only(ground: Ground) -> None:
     here = ground.serve(STAR + '_acme-challenge.bell TXT "token"\n', realms=("acme", "bell"), unpublished=("bell",))
     found = told(here, "WLD", "CON06")

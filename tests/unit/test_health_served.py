@@ -18,7 +18,7 @@ from realmkit.dns.names import Name
 from realmkit.dns.query import Server, Tally
 from realmkit.dns.records import Key, RRset
 from realmkit.dns.wanted import wanted as wanted_of
-from realmkit.health import liverecords, realmpass
+from realmkit.health import liverecords, realmpass, sample
 from realmkit.health.check import Check
 from realmkit.health.checks import served
 from realmkit.health.observe import hosts, realms
@@ -28,6 +28,7 @@ from realmkit.health.realmpass import Passed, RealmPass, Watch
 from realmkit.health.scope import scope
 from realmkit.health.seen.realm import Expected, HostSeen, RealmSeen, Sight
 from realmkit.health.seen.task import Task
+from realmkit.health.state import State
 from tests.unit.make import PROJECT, ZONE, name, project, rrset, zone
 
 R = "acme.voice.example.com"
@@ -427,6 +428,13 @@ def test_a_realm_of_a_pool_that_differs_says_nothing_of_the_pools_own_sets(world
     assert {one.subject for one in found} == {f"x.s.voice.example.com. {kind}" for kind in ("A", "AAAA", "MX", "NAPTR")}
 
 
+def test_a_realm_whose_name_is_a_pools_too(world: World) -> None:
+    """`s` is a realm, and its SRV sets are those of the pool below it."""
+    tasks = tasks_of("s", shared=("x", "y"))
+    assert [task.kind for task in tasks] == ["realm"] * 3
+    assert world.run(tasks, checks=frozenset({"SIP01", "SIP02", "SIP03", "CON02", "CON06"})).findings == []
+
+
 ODD = st.dictionaries(
     st.tuples(st.sampled_from(["a", "b", "x.s"]), st.sampled_from([rr.A, rr.MX, rr.NAPTR])),
     st.dictionaries(st.sampled_from([ONE, TWO, THREE]), st.sampled_from([GONE, NO_NAME, SILENT, LAME]), min_size=1),
@@ -444,3 +452,43 @@ def test_all_at_once_or_one_by_one_the_same_is_found(odd: dict[tuple[str, int], 
         pools = [task for task in tasks if task.kind == "pool"]
         single = {one.key for task in tasks for one in world.run([*pools, task]).findings}
     assert whole == single
+
+
+# --- which part of the realms -----------------------------------------------------------------------------------------
+
+
+@given(st.integers(1, 7), st.integers(0, 1000))
+def test_after_all_turns_every_realm_has_been_looked_at_once(parts: int, turn: int) -> None:
+    tasks = tasks_of(*(f"r{number}" for number in range(9)), shared=("x", "y"))
+    turns = [sample.sample(tasks, turn + step, parts) for step in range(parts)]
+    looked_at = [task.name for some in turns for task in some if task.kind == "realm"]
+    assert sorted(looked_at) == sorted(task.name for task in tasks if task.kind == "realm")
+    assert all({task.name for task in tasks if task.kind != "realm"} <= {task.name for task in some} for some in turns)
+
+
+SAME = {"192.0.2.1": 7, "192.0.2.2": 7}
+KNOWN = State(serials={"voice.example.com.": SAME}, green={"voice.example.com.": "2026-11-26T03:00:00Z abc"})
+
+
+@pytest.mark.parametrize(
+    ("serials", "configuration", "unchanged"),
+    [
+        (SAME, "abc", True), (SAME, "abd", False), (SAME, "", False), ({"192.0.2.1": 8, "192.0.2.2": 8}, "abc", False),
+        ({"192.0.2.1": 7}, "abc", False), ({"192.0.2.1": 7, "192.0.2.2": None}, "abc", False), ({}, "abc", False),
+    ],
+)  # fmt: skip
+def test_a_zone_is_unchanged_if_every_server_says_so(
+    serials: dict[str, int | None], configuration: str, *, unchanged: bool
+) -> None:
+    assert sample.is_unchanged(KNOWN, ZONE, serials, configuration) is unchanged
+
+
+@pytest.mark.parametrize("state", [State(), State(serials={"voice.example.com.": SAME})])
+def test_a_zone_that_was_never_in_order_is_looked_at(state: State) -> None:
+    assert not sample.is_unchanged(state, ZONE, SAME, "abc")
+
+
+def test_servers_that_differ_are_looked_at_though_nothing_moved() -> None:
+    apart = {"192.0.2.1": 7, "192.0.2.2": 6}
+    known = State(serials={"voice.example.com.": apart}, green=KNOWN.green)
+    assert not sample.is_unchanged(known, ZONE, apart, "abc")

@@ -120,13 +120,14 @@ def test_a_few_lost_ones_are_none() -> None:
     assert not any(one.died(0.0) for _ in range(15))
 
 
-def test_a_server_that_truncates_everything_wants_tcp() -> None:
-    one, two = conduct(), conduct()
-    two.heard(1, 0.0)
-    for _ in range(3):
-        one.truncated()
-        two.truncated()
-    assert (one.wants_tcp, two.wants_tcp) == (True, False)
+def test_a_server_that_truncates_everything_wants_tcp_if_it_answers_there() -> None:
+    one, without_tcp, whole_before = conduct(), conduct(), conduct()
+    one.tcp_heard = whole_before.tcp_heard = True
+    whole_before.heard(1, 0.0)
+    for each in (one, without_tcp, whole_before):
+        for _ in range(3):
+            each.truncated()
+    assert (one.wants_tcp, without_tcp.wants_tcp, whole_before.wants_tcp) == (True, False, False)
 
 
 # --- EDNS ------------------------------------------------------------------------------------------------------

@@ -285,6 +285,25 @@ def test_answers_that_are_truly_too_large_slow_nobody_down() -> None:
     assert not tally.slowed
 
 
+def test_tcp_that_ends_sends_nobody_away_whom_udp_would_answer() -> None:
+    """Large answers first, so that all goes over TCP; then TCP breaks, and the small ones still come."""
+    calls = 0
+
+    def for_a_while(request: bytes, _number: int) -> Iterable[bytes]:
+        nonlocal calls
+        calls += 1
+        return (framed(answer(request, "192.0.2.1")),) if calls <= 5 else ()
+
+    def large_at_first(request: bytes, number: int) -> Iterable[bytes]:
+        return truncated(request, number) if number < 5 else right(request, number)
+
+    with Faulty(large_at_first, for_a_while) as faulty:
+        replies = ask_many(faulty.server, 60, Options(rate=None, window=1, timeouts=(0.2, 0.2)))
+    found = outcomes(replies)
+    assert found.keys() == {Outcome.ANSWER, Outcome.TCP_FAILED}
+    assert found[Outcome.TCP_FAILED] <= 8  # those on which TCP was found dead
+
+
 def test_a_question_that_gets_no_answer_over_udp_from_a_living_server_is_asked_over_tcp() -> None:
     def deaf_to_one(request: bytes, number: int) -> Iterable[bytes]:
         return () if b"\x02n7" in request.lower() else right(request, number)

@@ -95,10 +95,22 @@ def moving(ground: Ground) -> Iterator[Finding]:
         if name in pictures:
             known = ground.state.ttls.get(names.to_text(name))
             before, since = (known.before, known.since) if known else (policy.ttl, None)
-            seen.append(MovingSeen(name, longest_ttl(pictures[name]), policy.migration_ttl, before, since, ground.now))
+            seen.append(
+                MovingSeen(
+                    name,
+                    longest_ttl(pictures[name], policy.migration_ttl),
+                    policy.migration_ttl,
+                    before,
+                    since,
+                    ground.now,
+                )
+            )
     for old, new in ground.settings.moves:
         if old in pictures and new in pictures:
             seen.append(_overlap(pictures[old], pictures[new]))
+        elif old in pictures and ground.scope.whole:
+            nothing: frozenset[str] = frozenset()
+            seen.append(OverlapSeen(old, new, nothing, nothing, "the new realm is not in realmkit.yml"))
     yield from judged(ground, seen)
 
 
@@ -115,7 +127,18 @@ def _overlap(old: RealmSeen, new: RealmSeen) -> OverlapSeen:
     return OverlapSeen(old.name, new.name, ends[0], ends[1], "; ".join(dict.fromkeys(unknown)))
 
 
-def longest_ttl(seen: RealmSeen) -> int | None:
-    """The longest TTL that any server gave any set of a realm; None where nothing was told."""
+def longest_ttl(seen: RealmSeen, low: int) -> int | None:
+    """The longest TTL that any server gave any set of a realm.
+
+    Args:
+        seen: the realm.
+        low: what TTLs are lowered to.
+
+    Returns:
+        Seconds; None where nothing was told, or where what was told is low and a server told nothing: it may hold
+        more.
+    """
     ttls = [one.rrset.ttl for one in seen.sights.values() if one.rrset is not None and one.state == "present"]
-    return max(ttls, default=None)
+    longest = max(ttls, default=None)
+    silent = any(one.state in ("unknown", "lame") for one in seen.sights.values())
+    return None if longest is None or (silent and longest <= low) else longest
