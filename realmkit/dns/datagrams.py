@@ -34,6 +34,9 @@ class Datagrams:
     def pump(self, line: Line) -> None:
         """Send to one server until its window is full, its tokens are used up, or nothing waits."""
         queue, window = line.queue, self._window
+        if line.conduct.wants_tcp:
+            self._hand_over(line)
+            return
         if not line.channels and not self._open(line):
             return
         sent, pace, may_send = 0, line.pace, self._engine.may_send
@@ -43,6 +46,16 @@ class Datagrams:
                 self._send(line, query)
                 sent += 1
         self._engine.tally.sent += sent
+
+    def _hand_over(self, line: Line) -> None:
+        """Let all that waits be asked over TCP."""
+        for query in line.queue:
+            if not (query.done or query.tcp):
+                query.release()
+                query.tcp = "asked"
+                line.tcp_queue.append(query)
+        line.queue.clear()
+        self._engine.hungry[line] = None
 
     def _send(self, line: Line, query: Query) -> None:
         engine, channels = self._engine, line.channels

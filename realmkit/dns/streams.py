@@ -184,28 +184,33 @@ class Streams:
         """A question got no answer over TCP, through a fault that may be the server's."""
         engine, line = self._engine, query.line
         line.tcp_health.died(sent, engine.now, Failure(Outcome.TCP_FAILED, words))
-        engine.fail(query, _failure(query, words))
+        if not self._back_to_udp(query):
+            engine.fail(query, _failure(query, words))
         if line.tcp_health.failure is not None:
             self._down(line, line.tcp_health.failure)
 
+    def _back_to_udp(self, query: Query) -> bool:
+        """A question that was sent over TCP only because UDP did not seem worth while may still be answered there."""
+        if query.tcp != "asked" or query.line.conduct.silent or self._engine.options.tcp:
+            return False
+        self._engine.land(query)
+        query.tcp = ""
+        query.line.queue.append(query)
+        self._engine.hungry[query.line] = None
+        return True
+
     def _down(self, line: Line, failure: Failure) -> None:
-        """TCP is of no use with this server: end what was open there, but what was only sent there goes by UDP again."""
-        engine, conduct = self._engine, line.conduct
-        back = conduct.wants_tcp and not (conduct.silent or engine.options.tcp)
+        """TCP is of no use with this server: end what was open there; what UDP may still answer goes back to it."""
+        conduct = line.conduct
         if conduct.silent:
-            line.health.failure = Failure(
-                Outcome.TIMEOUT, f"no answer over UDP any more, and over TCP: {failure.detail}"
-            )
-        conduct.wants_tcp = conduct.wants_tcp and not back
+            words = f"no answer over UDP any more, and over TCP: {failure.detail}"
+            line.health.failure = Failure(Outcome.TIMEOUT, words)
+        else:
+            conduct.wants_tcp = False
         for query in line.open_over_tcp():
-            if back and query.tcp == "asked":
-                engine.land(query)
-                query.tcp = ""
-                line.queue.append(query)
-            else:
-                engine.fail(query, failure if query.tcp != "silent" else _failure(query, failure.detail))
+            if not self._back_to_udp(query):
+                self._engine.fail(query, failure if query.tcp != "silent" else _failure(query, failure.detail))
         line.tcp_queue.clear()
-        engine.hungry[line] = None
 
     def close(self, line: Line, stream: Stream[Query]) -> None:
         """Close a connection and forget it; who waits for it is the caller's to see to."""

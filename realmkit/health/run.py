@@ -174,7 +174,7 @@ def _serials(ground: Ground) -> tuple[tuple[str, str, int | None], ...]:
 
 def _remembered(state: State, ground: Ground, verdict: Verdict) -> State:
     """What the next run wants to know besides findings."""
-    configuration = sample.digest(ground.desk.project.document.text)
+    configuration = sample.digest(ground.desk.project.document.text, ground.settings.checks)
     troubled = {names.closest(name, ground.scope.zones) for name in _troubled(verdict)}
     serials, green = dict(state.serials), dict(state.green)
     for seen in ground.zones:

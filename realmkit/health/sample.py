@@ -9,16 +9,16 @@ from zlib import crc32
 from realmkit.dns import names
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from realmkit.dns.names import Name
     from realmkit.health.seen.task import Task
     from realmkit.health.state import State
 
 
-def digest(text: str) -> str:
-    """A short digest of the configuration: a zone in order is so by one configuration."""
-    return blake2b(text.encode(), digest_size=8).hexdigest()
+def digest(text: str, checks: Iterable[str]) -> str:
+    """A short digest of the configuration and of the checks that are made: a zone in order is so by these alone."""
+    return blake2b("\0".join((text, *sorted(checks))).encode(), digest_size=8).hexdigest()
 
 
 def is_unchanged(state: State, zone: Name, serials: Mapping[str, int | None], configuration: str) -> bool:

@@ -169,7 +169,7 @@ def locked(path: Path) -> Iterator[None]:
         except LockedError as error:
             raise UnreadableStateError(
                 f"another health check of this project is running ({lock} is locked)",
-                hint="wait until it has finished; let cron run it less often, or give it less time by --max-time",
+                hint="wait until it has finished; let cron run it less often, or give it less time by --deadline",
             ) from error
         except StateError as error:
             raise UnreadableStateError(error.message, hint=error.hint) from error

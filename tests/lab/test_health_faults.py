@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import random
 import signal
 import socket
@@ -16,6 +15,9 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import dns.edns
+import dns.message
+import dns.rcode
 import pytest
 
 from realmkit.clock import SystemClock
@@ -136,7 +138,10 @@ def test_three_in_ten_datagrams_lost_both_ways_make_nothing_missing(world: World
             for server, loss in zip(world.servers, losses, strict=True)]  # fmt: skip
     with ways[0], ways[1], ways[2]:
         # To SCR05 silence is a sign that EDNS is dropped, so it takes loss for that; cron looks twice.
-        found = Found(world.project(tmp_path, *(one.where for one in ways)), "--skip", "SCR05")
+        project = world.project(tmp_path, *(one.where for one in ways))
+        project.rate = "1000"  # so much loss is taken for a limit; half of that is still fast
+        project.write()
+        found = Found(project, "--skip", "SCR05")
     assert all(loss.lost > 100 for loss in losses)
     assert {one[:2] for one in found.all if one[1] != "unknown"} <= {("RUN02", "notice")}
     assert found.code == (3 if found.ids("unknown") else 0)
@@ -456,6 +461,23 @@ def test_a_deadline_ends_a_run_in_which_everything_is_dead(world: World, tmp_pat
     assert {one[3] for one in found.all if one[0] == "RUN01"} == {one.where for one in ways}
 
 
+def test_a_deadline_in_the_middle_makes_unknown_what_was_not_reached(world: World, tmp_path: Path) -> None:
+    project = world.project(tmp_path, *world.where)
+    project.rate = "80"
+    project.write()
+    found = Found(project, "--deadline", "1s")
+    assert found.code == 3
+    assert {one[1] for one in found.all} == {"unknown"}, found.all
+    assert {one[3] for one in found.all if one[0] == "RUN01"} == {one.address for one in world.servers}
+
+
+def test_when_nobody_can_be_reached_nothing_is_broken_but_unknown(world: World, tmp_path: Path, quick: None) -> None:
+    """The machine that looks is the one with the trouble."""
+    found = Found(world.project(tmp_path, "198.51.100.7", "198.51.100.8", "198.51.100.9"))
+    assert found.code == 3
+    assert {one[1] for one in found.all} == {"unknown"}, found.all
+
+
 # --- the clock ---------------------------------------------------------------------------------------------------
 
 
@@ -487,6 +509,49 @@ def test_a_clock_set_back_repeats_no_news_and_loses_no_reminder(
     update(world.servers[1], zone, f"update add bell.{zone} 300 MX 10 mx.edge.{zone}")
     assert at(-100) == (0, 1)
     assert at(20) == (0, 0)
+
+
+def test_a_zone_is_not_in_order_by_checks_that_were_not_made(
+    world: World, lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run with few checks must not make the next whole one pass over realms."""
+    monkeypatch.setattr("realmkit.health.run.SECOND_LOOK_AFTER", 0.0)
+    zone = lab.zone_name("faults")
+    text = zone_text(world.servers, ["acme", "bell"])
+    for server in world.servers:
+        server.add_zone(zone, text.replace("bell MX 10 mx.edge", "") if server is world.servers[1] else text)
+    project = HealthProject(tmp_path, zone.rstrip("."), world.servers, ["acme", "bell"])
+    project.write()
+    assert project.check("--cron", "--only", "CON01") == (0, "")
+    code, told = project.check("--cron", "--sample", "1000", *QUIET)
+    assert (code, told.count("CON02")) == (2, 1)
+
+
+def test_a_fault_is_not_called_mended_while_its_server_is_silent(
+    world: World, lab: Lab, tmp_path: Path, quick: None
+) -> None:
+    zone, third = lab.zone_name("faults"), world.servers[2]
+    for server in world.servers:
+        server.add_zone(zone, zone_text(world.servers, ["acme", "bell"]))
+    silent: set[str] = set()
+    with Way(third, request=lambda _request: not silent) as path:
+        asked = [*world.where[:2], path.where]
+        project = HealthProject(tmp_path, zone.rstrip("."), world.servers, ["acme", "bell"], asked=asked)
+        project.write()
+
+        assert project.check("--cron", "--confirm", "1", "--only", "CON02") == (0, "")
+        update(third, zone, f"update delete bell.{zone} MX")
+        code, told = project.check("--cron", "--confirm", "1", "--only", "CON02")
+        assert (code, told.count("CON02")) == (2, 1)
+        silent.add("now")
+        update(third, zone, f"update add bell.{zone} 300 MX 10 mx.edge.{zone}")
+        code, told = project.check("--cron", "--confirm", "1", "--only", "CON02")
+        assert (code, told.count("CON02"), told.count("recovered")) == (2, 0, 0)
+        assert told.count("RUN01") == 2  # for each realm, as they are few
+        silent.clear()
+        code, told = project.check("--cron", "--confirm", "1", "--only", "CON02")
+        assert (code, told.count("CON02"), told.count("recovered")) == (0, 1, 3)
+        assert project.check("--cron", "--confirm", "1", "--only", "CON02") == (0, "")
 
 
 # --- state -------------------------------------------------------------------------------------------------------
@@ -589,13 +654,12 @@ def test_of_two_runs_at_once_the_second_says_so_and_nothing_is_lost(
 
 def test_a_full_disk_costs_the_memory_and_not_the_verdict(watched: Watched) -> None:
     """A file system of its own, too small for one more file."""
-    directory = watched.path.parent
+    directory, old = watched.path.parent, watched.project.directory / "old"
     script = (
-        f'cp {watched.path} "$TMPDIR/old" && mount -t tmpfs -o size=16k none {directory} && cp "$TMPDIR/old" '
-        f'{watched.path} && {{ cat /dev/zero >{directory}/rest 2>/dev/null; "$@"; code=$?; '
-        f'cmp "$TMPDIR/old" {watched.path} && ls -A {directory} >&2; exit $code; }}'
+        f"cp {watched.path} {old} && mount -t tmpfs -o size=16k none {directory} && cp {old} {watched.path} && "
+        f'{{ cat /dev/zero >{directory}/rest 2>/dev/null; "$@"; code=$?; '
+        f"cmp {old} {watched.path} && ls -A {directory} >&2; exit $code; }}"
     )
-    os.environ["TMPDIR"] = str(watched.project.directory)
     full = watched.start("", ["unshare", "--mount", "sh", "-c", script, "sh"])
     said, errors = full.communicate(timeout=30)
     assert (full.returncode, said.count("CON02")) == (3, 1), errors
@@ -632,15 +696,29 @@ def mail_host(address: str) -> Iterator[None]:
             thread.join()
 
 
-@pytest.mark.parametrize("shape", ["text", "nagios", "junit", "jsonl", "html", "prometheus"])
-def test_what_a_mail_host_says_never_steers_a_terminal(world: World, lab: Lab, tmp_path: Path, shape: str) -> None:
+def explained(request: bytes, _answer: bytes) -> Iterator[Sent]:
+    """A resolver that fails, and says why in such a text (RFC 8914)."""
+    failure = dns.message.make_response(dns.message.from_wire(request))
+    failure.set_rcode(dns.rcode.SERVFAIL)
+    failure.use_edns(options=[dns.edns.EDEOption(dns.edns.EDECode.DNSSEC_BOGUS, EVIL)])
+    yield Sent(failure.to_wire())
+
+
+@pytest.mark.parametrize("shape", ["text", "cron", "nagios", "junit", "html", "prometheus"])
+def test_what_mail_hosts_and_resolvers_say_never_steers_a_terminal(
+    world: World, lab: Lab, tmp_path: Path, shape: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("realmkit.health.run.SECOND_LOOK_AFTER", 0.0)
     zone = lab.zone_name("faults")
-    spf = r'acme TXT "v=spf1 \027[2J\007 ip4:192.0.2.1 ?bogus\155 -all"'
+    spf = r'acme TXT "v=spf1 \027[2J\007 evil ip4:192.0.2.1 -all"'
     world.servers[0].add_zone(zone, zone_text(world.servers[:1], ["acme"], more=spf))
-    project = HealthProject(tmp_path, zone.rstrip("."), world.servers[:1], ["acme"])
-    project.write()
-    with mail_host("127.0.0.203"):
-        code, printed = project.check("--no-state", "--only", "MX03", "--only", "MX05", "--format", shape)
-    assert code in (1, 2)
-    assert "evil" in printed or shape in ("prometheus", "nagios")
+    with mail_host("127.0.0.203"), Way(world.servers[0], answer=explained) as resolver:
+        policy = f', health: {{resolvers: ["{resolver.where}"]}}'
+        project = HealthProject(tmp_path, zone.rstrip("."), world.servers[:1], ["acme"], policy)
+        project.write()
+        shown = ("--cron",) if shape == "cron" else ("--no-state", "--format", shape)
+        code, printed = project.check("--only", "MX03", "--only", "MX05", "--only", "PRO", *shown)
+    assert code in (1, 2, 3)
+    told = {"prometheus": 0, "nagios": 0}.get(shape, 2)
+    assert printed.count("evil") >= told, printed
     assert not [one for one in printed if unicodedata.category(one) in ("Cc", "Cf") and one != "\n"]

@@ -73,7 +73,7 @@ def _chosen(ground: Ground) -> list[Task]:
     """All tasks, but of zones that have not changed since they were in order only this run's sample."""
     if ground.settings.sample == 1:
         return list(ground.scope.tasks)
-    configuration = sample.digest(ground.desk.project.document.text)
+    configuration = sample.digest(ground.desk.project.document.text, ground.settings.checks)
     still = {
         seen.task.apex
         for seen in ground.zones
