@@ -10,7 +10,7 @@ from msgspec import Struct, field
 from realmkit.dns.desk import Desk
 from realmkit.dns.findings import Finding
 from realmkit.dns.names import Name
-from realmkit.dns.query import Server, Tally
+from realmkit.dns.query import Server
 from realmkit.dns.records import Zone
 from realmkit.health.observe.surroundings import Surroundings
 from realmkit.health.realmpass import Passed
@@ -52,7 +52,6 @@ class Ground(Struct):
         scope: what to look at.
         surroundings: how to look.
         now: when the run began.
-        tally: what happened on the wire.
         copies: zones as their providers show them.
         zones: zones as the world meets them.
         servers: the authoritative servers of each zone.
@@ -72,7 +71,6 @@ class Ground(Struct):
     scope: Scope
     surroundings: Surroundings
     now: datetime
-    tally: Tally = field(default_factory=Tally)
     copies: dict[Name, Zone] = field(default_factory=dict)
     zones: Sequence[ZoneSeen] = ()
     servers: Mapping[Name, Sequence[Server]] = field(default_factory=dict)

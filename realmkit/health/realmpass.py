@@ -21,7 +21,6 @@ from realmkit.health.seen.task import Task, replacements, targets
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
 
-    from realmkit.dns.query import Tally
     from realmkit.dns.records import Key, RRset
     from realmkit.health.observe.realms import Answered, Sights
     from realmkit.health.observe.surroundings import Surroundings
@@ -72,13 +71,11 @@ class RealmPass:
     Args:
         watch: what it is about.
         surroundings: manners.
-        tally: counts what happens on the wire.
     """
 
-    def __init__(self, watch: Watch, surroundings: Surroundings, tally: Tally) -> None:
+    def __init__(self, watch: Watch, surroundings: Surroundings) -> None:
         self._watch = watch
         self._surroundings = surroundings
-        self._tally = tally
         on_realms = [one for one in catalog().values() if one.on is RealmSeen and one.id in watch.checks]
         self._each_server = [one for one in on_realms if one.id in _EACH_SERVER]
         self._once = [one for one in on_realms if one.id not in _EACH_SERVER]
@@ -101,7 +98,7 @@ class RealmPass:
         first = [task for task in tasks if task.name in self._led_to]
         later: list[Answered] = []
         for some in (first, [task for task in tasks if task.name not in self._led_to]):
-            for answered in realms.look(some, self._watch.servers, self._surroundings, self._tally):
+            for answered in realms.look(some, self._watch.servers, self._surroundings):
                 passed.questions += len(answered.task.keys) * len(answered.servers)
                 if not self._settle(answered):
                     later.append(answered)
@@ -135,7 +132,7 @@ class RealmPass:
         """Ask for what the answers led to, all at once, and judge."""
         pictures = [(one.task, self._picture(one)) for one in answered]
         missing = {(server, *key) for _, seen in pictures for key in _led_on(seen) for server in seen.servers}
-        sights = realms.ask_keys(sorted(missing), self._surroundings, self._tally) if missing else {}
+        sights = realms.ask_keys(sorted(missing), self._surroundings) if missing else {}
         pictures = [(task, _with(seen, sights)) for task, seen in pictures]
         unforeseen = {host for _, seen in pictures for host in self._unforeseen_hosts(seen)}
         self._passed.hosts |= self._look_at_hosts(unforeseen)

@@ -8,7 +8,7 @@ from msgspec import Struct, structs
 
 from realmkit.dns import names
 from realmkit.dns.plan import group_of
-from realmkit.dns.query import Options
+from realmkit.dns.query import Options, Tally
 from realmkit.health import judge, sample, stages
 from realmkit.health.accepted import Accepted, Baseline
 from realmkit.health.ground import Ground, Settings
@@ -87,16 +87,18 @@ def check(
     if judgement.second_look and again and surroundings.left() != 0.0:
         clock.sleep(min(SECOND_LOOK_AFTER, surroundings.left() or SECOND_LOOK_AFTER))
         narrowed = _narrowed(whole, again)
+        fresh_eyes = structs.replace(surroundings, tally=Tally())  # a server that was down gets another chance
         second = _examined(
-            Ground(desk, structs.replace(settings, sample=1), state, narrowed, surroundings, now)
+            Ground(desk, structs.replace(settings, sample=1), state, narrowed, fresh_eyes, now)
         )  # fmt: skip
         looks.append(_look(second))
     after, verdict = judge.judge(
         state, looks, judgement.accepted, judgement.baseline, judgement.rules, now, tell=judgement.tell
     )
+    slowed = tuple(sorted(f"{address}:{port}" for address, port in surroundings.tally.slowed))
     verdict = structs.replace(
         verdict, seconds=clock.monotonic() - began, counts=_counts(first), serials=_serials(first),
-        slowed=tuple(sorted(f"{address}:{port}" for address, port in first.tally.slowed)), notes=tuple(first.notes),
+        slowed=slowed, notes=tuple(first.notes),
     )  # fmt: skip
     return _remembered(after, first, verdict), verdict
 
@@ -157,7 +159,12 @@ def _narrowed(whole: Scope, some: Collection[Name]) -> Scope:
 def _counts(ground: Ground) -> Counts:
     realms = sum(task.kind == "realm" for task in ground.looked_at)  # those of others among them
     return Counts(
-        len(ground.scope.zones), realms, len(ground.passed.hosts), ground.endpoints, ground.tally.sent, ground.skipped
+        len(ground.scope.zones),
+        realms,
+        len(ground.passed.hosts),
+        ground.endpoints,
+        ground.surroundings.tally.sent,
+        ground.skipped,
     )
 
 

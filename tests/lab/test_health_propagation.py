@@ -253,7 +253,7 @@ def test_each_key_is_asked_once_of_each_resolver(zone: Zone) -> None:
     tally = Tally()
     tasks = resolver_tasks([zone.see(zone.key("acme")), zone.see(zone.key("acme"), zone.key("half", rr.TXT))])
     here = tuple(one.address for one in zone.world.resolvers)
-    resolvers.look(tasks, Surroundings(SystemClock(), OPTIONS, here), tally)
+    resolvers.look(tasks, Surroundings(SystemClock(), OPTIONS, here, tally=tally))
     assert tally.sent == 6
 
 

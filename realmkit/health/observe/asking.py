@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from realmkit.dns import query, wire
+from realmkit.dns import wire
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -34,7 +34,7 @@ def ask(
     wanted = dict.fromkeys(questions)
     if not wanted:
         return {}
-    replies = query.ask(wanted, surroundings.manners(dnssec=dnssec))
+    replies = surroundings.ask(wanted, dnssec=dnssec)
     return {(reply.server, reply.name, reply.type): _usable(reply) for reply in replies}
 
 

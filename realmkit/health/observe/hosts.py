@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from msgspec import structs
 
-from realmkit.dns import names, query, rdata, wire
+from realmkit.dns import names, rdata, wire
 from realmkit.dns import records as rr
 from realmkit.dns.exchange import server_from_text
 from realmkit.health.observe.realms import ask_keys
@@ -104,7 +104,7 @@ def _through_resolvers(hosts: Sequence[Name], surroundings: Surroundings) -> dic
         questions = [(server_from_text(text), host, kind) for host in left for kind in _FAMILIES]
         rate = min(surroundings.options.rate or _PUBLIC_RATE, _PUBLIC_RATE)
         replies: dict[Name, list[Reply]] = {}
-        for reply in query.ask(questions, surroundings.manners(rd=True, rate=rate)):
+        for reply in surroundings.ask(questions, rd=True, rate=rate):
             replies.setdefault(reply.name, []).append(reply)
         found |= {host: _resolved(host, some) for host, some in replies.items()}
     return found

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from realmkit.dns import names, query, wire
+from realmkit.dns import names, wire
 from realmkit.dns import records as rr
 from realmkit.dns.query import Outcome
 from realmkit.dns.records import RRset
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 
     from realmkit.dns.names import Name
-    from realmkit.dns.query import Reply, Server, Tally
+    from realmkit.dns.query import Reply, Server
     from realmkit.dns.records import Key, Type
     from realmkit.dns.wire import Message
     from realmkit.health.observe.surroundings import Surroundings
@@ -64,7 +64,6 @@ def look(
     tasks: Iterable[Task],
     servers: Mapping[Name, Sequence[Server]],
     surroundings: Surroundings,
-    tally: Tally | None = None,
 ) -> Generator[Answered, None, None]:
     """Ask all servers of each task's zone for all its keys.
 
@@ -72,7 +71,6 @@ def look(
         tasks: drawn as they are needed. A task without servers comes back at once, with nothing asked.
         servers: by zone.
         surroundings: manners.
-        tally: counts what happens on the wire, if given.
 
     Yields:
         Each task, once all its questions have ended, in no order.
@@ -92,7 +90,7 @@ def look(
                 for server in answered.servers:
                     yield server, name, kind
 
-    for reply in query.ask(questions(), surroundings.manners(), tally):
+    for reply in surroundings.ask(questions()):
         answered = _whose(flights[reply.name], reply)
         key = reply.name, reply.type
         want = answered.task.wanted.get(key)
@@ -108,7 +106,6 @@ def look(
 def ask_keys(
     questions: Iterable[tuple[Server, Name, Type]],
     surroundings: Surroundings,
-    tally: Tally | None = None,
     **changes: bool,
 ) -> Sights:
     """Ask single questions; what each server said.
@@ -116,10 +113,9 @@ def ask_keys(
     Args:
         questions: server, name and type of each.
         surroundings: manners.
-        tally: as for `look`.
         changes: to the manners, such as `tcp`.
     """
-    asked = query.ask(questions, surroundings.manners(**changes), tally)
+    asked = surroundings.ask(questions, **changes)
     return {(reply.server, reply.name, reply.type): sight_of(reply) for reply in asked}
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import ipaddress
 from typing import TYPE_CHECKING, Final
 
-from realmkit.dns import query, wire
 from realmkit.dns import records as rr
+from realmkit.dns import wire
 from realmkit.dns.delegation import resolvers_of
 from realmkit.dns.exchange import server_from_text
 from realmkit.dns.query import Outcome
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from realmkit.dns.names import Name
-    from realmkit.dns.query import Reply, Server, Tally
+    from realmkit.dns.query import Reply, Server
     from realmkit.dns.records import Type
     from realmkit.dns.wire import Message
     from realmkit.health.observe.surroundings import Surroundings
@@ -44,29 +44,23 @@ def resolver_servers(surroundings: Surroundings) -> tuple[Server, ...]:
     return tuple(servers)
 
 
-def ask_resolvers(
-    questions: Iterable[tuple[Server, Name, Type]], surroundings: Surroundings, tally: Tally | None = None
-) -> Iterator[Reply]:
+def ask_resolvers(questions: Iterable[tuple[Server, Name, Type]], surroundings: Surroundings) -> Iterator[Reply]:
     """Ask with recursion desired, at most `RATE` questions a second to each resolver.
 
     Args:
         questions: resolver, name and type of each.
         surroundings: manners.
-        tally: counts what happens on the wire, if given.
     """
     rate = min(surroundings.options.rate or RATE, RATE)
-    yield from query.ask(questions, surroundings.manners(rd=True, rate=rate), tally)
+    yield from surroundings.ask(questions, rd=True, rate=rate)
 
 
-def look(
-    tasks: Sequence[ResolverTask], surroundings: Surroundings, tally: Tally | None = None
-) -> list[PropagationSeen]:
+def look(tasks: Sequence[ResolverTask], surroundings: Surroundings) -> list[PropagationSeen]:
     """Ask every resolver for everything that is published, and the authoritative servers for what lies above SRV sets.
 
     Args:
         tasks: as `seen.resolvers.resolver_tasks` gives them.
         surroundings: manners and resolvers.
-        tally: counts what happens on the wire, if given.
 
     Raises:
         InputError: a resolver's text is no address.
@@ -74,8 +68,8 @@ def look(
     resolvers = resolver_servers(surroundings)
     keys = dict.fromkeys(key for task in tasks for key in task.published)
     asked = ((resolver, *key) for key in keys for resolver in resolvers)
-    memories = {(one.server, one.name, one.type): memory_of(one) for one in ask_resolvers(asked, surroundings, tally)}
-    nodes = _nodes(tasks, surroundings, tally)
+    memories = {(one.server, one.name, one.type): memory_of(one) for one in ask_resolvers(asked, surroundings)}
+    nodes = _nodes(tasks, surroundings)
     return [
         PropagationSeen(
             task,
@@ -87,11 +81,9 @@ def look(
     ]
 
 
-def _nodes(
-    tasks: Sequence[ResolverTask], surroundings: Surroundings, tally: Tally | None
-) -> Mapping[tuple[Server, Name], Sight]:
+def _nodes(tasks: Sequence[ResolverTask], surroundings: Surroundings) -> Mapping[tuple[Server, Name], Sight]:
     asked = dict.fromkeys((server, name, rr.A) for task in tasks for name in task.nodes for server in task.servers)
-    sights = ask_keys(asked, surroundings, tally)
+    sights = ask_keys(asked, surroundings)
     return {(server, name): sight for (server, name, _), sight in sights.items()}
 
 

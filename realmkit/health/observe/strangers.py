@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
 
 from msgspec import structs
 
-from realmkit.dns import names, query, wire
+from realmkit.dns import names, wire
 from realmkit.dns import records as rr
 from realmkit.dns.query import Outcome, Reply
 from realmkit.health.observe.exchange import Probe, Said, exchange
@@ -126,7 +126,7 @@ def _transfer(apex: Name, said: Said) -> Offer:
 def _recursion(servers: Sequence[Server], surroundings: Surroundings) -> dict[Where, Offer]:
     """Ask for the root's servers, which every resolver knows, and recursion (RFC 1034 section 4.3.1)."""
     once = {(server.address, server.port): server for server in servers}
-    replies = query.ask([(server, names.ROOT, rr.NS) for server in once.values()], surroundings.manners(rd=True))
+    replies = surroundings.ask([(server, names.ROOT, rr.NS) for server in once.values()], rd=True)
     return {(one.server.address, one.server.port): _recursed(one) for one in replies}
 
 

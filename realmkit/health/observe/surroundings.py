@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
-from msgspec import Struct, structs
+from msgspec import Struct, field, structs
 
 from realmkit.clock import Clock
-from realmkit.dns.query import Options
+from realmkit.dns import query
+from realmkit.dns.query import Options, Tally
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Generator, Iterable, Sequence
+
+    from realmkit.dns.names import Name
+    from realmkit.dns.query import Reply, Server
+    from realmkit.dns.records import Type
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -25,6 +30,8 @@ class Surroundings(Struct, frozen=True):
         options: manners towards authoritative servers.
         resolvers: recursive resolvers by address (`192.0.2.1`, `192.0.2.1:5300`); empty for the system's.
         until: when the run has to end, as `clock.monotonic()`; None for no end.
+        tally: counts what happens on the wire in all of a run, and remembers what servers showed of their ways: one
+            that is down is asked no more.
         timeout: seconds that one probe of another kind (SIP, SMTP, TLS, HTTP) may take.
     """
 
@@ -32,6 +39,7 @@ class Surroundings(Struct, frozen=True):
     options: Options = Options()
     resolvers: tuple[str, ...] = ()
     until: float | None = None
+    tally: Tally = field(default_factory=Tally)
     timeout: float = 4.0
 
     def left(self) -> float | None:
@@ -41,6 +49,10 @@ class Surroundings(Struct, frozen=True):
     def manners(self, **changes: object) -> Options:
         """The options for `query.ask`, with what is left of the deadline and with these changes."""
         return structs.replace(self.options, **{"deadline": self.left(), **changes})
+
+    def ask(self, questions: Iterable[tuple[Server, Name, Type]], **changes: object) -> Generator[Reply, None, None]:
+        """Ask name servers, by `manners` with these changes."""
+        return query.ask(questions, self.manners(**changes), self.tally)
 
     def each(self, items: Sequence[T], probe: Callable[[T], R], late: Callable[[T], R]) -> list[R]:
         """Probe all items, several at a time.

@@ -115,7 +115,7 @@ def _ask(places: Iterable[tuple[_Place, Server]], surroundings: Surroundings) ->
     questions = {(server, place.task.apex, kind): None for place, server in places for kind in (*_ALWAYS, *place.more)}
     if not questions:
         return {}
-    asked = query.ask(questions, surroundings.manners())
+    asked = surroundings.ask(questions)
     return {(reply.server, reply.name, reply.type): reply for reply in asked}
 
 
@@ -171,7 +171,7 @@ def _wildcards(
     }
     if not questions:
         return {}
-    return {(one.server, one.name, one.type): one for one in query.ask(questions, surroundings.manners())}
+    return {(one.server, one.name, one.type): one for one in surroundings.ask(questions)}
 
 
 def probe_name(wildcard: Key, random: Mapping[Key, bytes]) -> Name:

@@ -48,7 +48,7 @@ def realms(ground: Ground) -> Iterator[Finding]:
         keep=lambda task: named or task.kind != "realm" or task.name in moving,
     )  # fmt: skip
     advance = ground.desk.meter("asking about realms", len(tasks))
-    ground.passed = RealmPass(watch, ground.surroundings, ground.tally).run(tasks, advance)
+    ground.passed = RealmPass(watch, ground.surroundings).run(tasks, advance)
     yield from ground.passed.findings
 
 

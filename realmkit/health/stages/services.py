@@ -136,7 +136,7 @@ def propagation(ground: Ground) -> Iterator[Finding]:
 
     public = ground.desk.project.config.policy.health.resolvers
     asked = structs.replace(ground.surroundings, resolvers=public or ground.surroundings.resolvers)
-    yield from judged(ground, resolvers.look(resolver_tasks(_realms(ground)), asked, ground.tally))
+    yield from judged(ground, resolvers.look(resolver_tasks(_realms(ground)), asked))
 
 
 def aliases(ground: Ground) -> Iterator[Finding]:

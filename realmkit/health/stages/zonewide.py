@@ -197,7 +197,7 @@ def slowed(ground: Ground) -> Iterator[Finding]:
     """Servers that limit the rate of their answers."""
     for zone, servers in ground.servers.items():
         for server in servers:
-            if server.place in ground.tally.slowed:
+            if server.place in ground.surroundings.tally.slowed:
                 yield Finding(
                     "RUN02", "notice", names.to_text(zone),
                     "it limits the rate of its answers and was asked more slowly",
