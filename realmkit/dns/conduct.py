@@ -15,6 +15,7 @@ _FASTER: Final = 1.25
 _NO_LIMIT: Final = 1000.0  # messages a second from which on a server without a limit of ours has none again
 _SILENCES: Final = 16  # unanswered tries among answered ones: fewer may be plain loss
 _WITNESSES: Final = 3  # questions that were answered only without EDNS: fewer may be plain loss
+_COMPLAINTS: Final = 3  # slow-downs after which a server that answers over TCP is asked there only
 _TRUNCATIONS: Final = 3  # in a row and from the start: the server wants TCP for everything
 
 
@@ -107,8 +108,8 @@ class Conduct:
     """
 
     __slots__ = (
-        "_died", "_doubt", "_heard", "_latest", "_truncated", "_whole", "_witnesses", "answered", "edns", "edns_heard",
-        "limited", "mix_case", "refusal", "silent", "tcp_heard", "wants_tcp",
+        "_died", "_doubt", "_heard", "_latest", "_slowed", "_truncated", "_whole", "_witnesses", "answered", "edns",
+        "edns_heard", "limited", "mix_case", "refusal", "silent", "tcp_heard", "wants_tcp",
     )  # fmt: skip
 
     def __init__(self, *, edns: bool, mix_case: bool) -> None:
@@ -123,7 +124,7 @@ class Conduct:
         self._witnesses = 0
         self._whole = False
         self._truncated = 0
-        self._died = self._heard = 0
+        self._died = self._heard = self._slowed = 0
         self._latest = float("-inf")
 
     # --- silence and truncation: is it limiting us? ----------------------------------------------------------------
@@ -149,6 +150,11 @@ class Conduct:
             return False
         self._died = self._heard = 0
         return True
+
+    def slowed(self) -> None:
+        """It was slowed down once more; TCP, where nobody limits answers, is for those that are never content."""
+        self._slowed += 1
+        self.wants_tcp = self.wants_tcp or (self.tcp_heard and self._slowed >= _COMPLAINTS)
 
     def truncated(self) -> None:
         """An answer had TC set."""

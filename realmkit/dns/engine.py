@@ -83,7 +83,9 @@ class Engine:
                 self._look_at_the_time()
             yield from self._ready()
         finally:
-            for line in self.places.values():
+            for where, line in self.places.items():
+                if line.health.failure is not None:
+                    self.tally.down[where] = line.health.failure
                 line.close()
             self.selector.close()
 
@@ -150,6 +152,7 @@ class Engine:
     def _remember(self, line: Line) -> None:
         """Heed what an earlier run learned of a server."""
         where, tally, conduct = line.where, self.tally, line.conduct
+        line.health.failure = tally.down.get(where)
         if where in tally.no_edns:
             conduct.edns, conduct.refusal = False, tally.no_edns[where]
         if where in tally.caseless:
@@ -234,6 +237,7 @@ class Engine:
         if line.pace.slow(sent, self.now) and line.pace.rate is not None:
             slowest = self.tally.slowed.get(line.where, line.pace.rate)
             self.tally.slowed[line.where] = min(slowest, line.pace.rate)
+            line.conduct.slowed()
 
     def ask_anew(self, query: Query) -> None:
         """Ask in another way at once; that does not count as a try."""

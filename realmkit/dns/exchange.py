@@ -150,6 +150,7 @@ class Tally(Struct):
             questions), by place, and the least messages a second that they were slowed down to.
         no_edns: servers that only answer without EDNS, by place, and what they do with it: `FORMERR`, `NOTIMP`,
             `BADVERS` or `silence`.
+        down: servers that were marked down, by place, with the reason; they are asked no more.
     """
 
     sent: int = 0
@@ -163,6 +164,7 @@ class Tally(Struct):
     caseless: set[Place] = field(default_factory=set)
     slowed: dict[Place, float] = field(default_factory=dict)
     no_edns: dict[Place, str] = field(default_factory=dict)
+    down: dict[Place, Failure] = field(default_factory=dict)
 
 
 def server_from_text(text: str) -> Server:

@@ -176,7 +176,7 @@ class Streams:
     def _requeue(self, line: Line, queries: list[Query]) -> None:
         engine = self._engine
         for query in reversed(queries):
-            if not query.done:
+            if query.tcp and not query.done:  # neither ended nor back at UDP
                 engine.land(query)
                 line.tcp_queue.appendleft(query)
 

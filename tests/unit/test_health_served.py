@@ -244,7 +244,7 @@ def test_records_in_order_are_quiet() -> None:
         (rrset(R, "A", "127.0.0.1"), "SEM09 error"),
         (rrset(R, "A", "10.0.0.1"), "SEM09 warning"),
     ],
-    ids=str,
+    ids=lambda value: value if isinstance(value, str) else "",  # a set's order differs from process to process
 )  # fmt: skip
 def test_a_slip_in_what_is_served_is_found(one: RRset, found: str) -> None:
     assert records(one) == [f"{found} {rr.key_to_text(one.key)}"]

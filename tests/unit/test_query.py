@@ -518,3 +518,15 @@ def test_one_reply_for_each_question_whatever_happens(scripts: list[list[str]]) 
     for reply in replies:
         if reply.outcome is Outcome.ANSWER:
             assert addresses(reply) == {bytes((192, 0, 2, int(reply.name[2 : 1 + reply.name[0]])))}
+
+
+def test_a_server_that_is_down_is_asked_no_more_with_the_same_tally() -> None:
+    tally = Tally()
+    with Faulty(silent) as faulty:
+        first = one(faulty.server, FAST, tally)
+        asked = tally.sent
+        again = one(faulty.server, FAST, tally)
+        assert tally.sent == asked
+        assert (first.outcome, again.outcome) == (Outcome.TIMEOUT, Outcome.TIMEOUT)
+        assert "marked down" in again.detail
+        assert one(faulty.server, FAST, Tally()).tries == len(FAST.timeouts)

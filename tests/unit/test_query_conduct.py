@@ -130,6 +130,17 @@ def test_a_server_that_truncates_everything_wants_tcp_if_it_answers_there() -> N
     assert (one.wants_tcp, without_tcp.wants_tcp, whole_before.wants_tcp) == (True, False, False)
 
 
+def test_a_server_that_is_never_content_is_asked_over_tcp_if_it_answers_there() -> None:
+    one, without_tcp = conduct(), conduct()
+    one.tcp_heard = True
+    for each in (one, without_tcp):
+        each.slowed()
+        each.slowed()
+        assert not each.wants_tcp
+        each.slowed()
+    assert (one.wants_tcp, without_tcp.wants_tcp) == (True, False)
+
+
 # --- EDNS ------------------------------------------------------------------------------------------------------
 
 
