@@ -15,7 +15,7 @@ from realmkit.dns import names, wire
 from realmkit.dns import records as rr
 from realmkit.dns.findings import Finding
 from realmkit.dns.names import Name
-from realmkit.dns.query import Server, Tally
+from realmkit.dns.query import Server
 from realmkit.dns.records import Key, RRset
 from realmkit.dns.wanted import wanted as wanted_of
 from realmkit.health import liverecords, realmpass, sample
@@ -327,7 +327,7 @@ class World:
     def run(self, tasks: Collection[Task], **watch: Any) -> Passed:
         given: dict[str, Any] = {"checks": frozenset({"SIP01", "SIP02", "SIP04", "CON02", "CON06", "MX01"}), **watch}
         there = Watch({ZONE: self.servers}, Expected(), **given)
-        return RealmPass(there, Surroundings(SystemClock()), Tally()).run(tasks, lambda _steps: None)
+        return RealmPass(there, Surroundings(SystemClock())).run(tasks, lambda _steps: None)
 
 
 @pytest.fixture
