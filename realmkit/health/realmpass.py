@@ -99,7 +99,7 @@ class RealmPass:
         later: list[Answered] = []
         for some in (first, [task for task in tasks if task.name not in self._led_to]):
             for answered in realms.look(some, self._watch.servers, self._surroundings):
-                passed.questions += len(answered.task.keys) * len(answered.servers)
+                passed.questions += len(answered.keys) * len(answered.servers)
                 if not self._settle(answered):
                     later.append(answered)
                 advance(1)
@@ -171,7 +171,7 @@ class RealmPass:
 
     def _picture(self, answered: Answered) -> RealmSeen:
         task = answered.task
-        keys, sights, wanted = task.keys, answered.sights(), task.wanted
+        keys, sights, wanted = answered.keys, answered.sights(), task.wanted
         if task.pool is not None and task.pool in self._pools:
             pool, shared = self._pools[task.pool]
             keys, sights, wanted = (*keys, *pool.keys), sights | shared, {**wanted, **pool.wanted}

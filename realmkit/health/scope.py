@@ -11,7 +11,7 @@ from realmkit.dns import names
 from realmkit.dns.names import Name
 from realmkit.dns.plan import group_of
 from realmkit.dns.records import Key, RRset
-from realmkit.health.seen.task import Task, asked_for, realm_keys
+from realmkit.health.seen.task import Task, asked_for
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -85,17 +85,17 @@ def _tasks(
         explicit = {key: rrset for key, rrset in group.items() if not names.is_wildcard(key[0])}
         if explicit:
             kind: Literal["host", "pool"] = "host" if len(explicit) == len(group) else "pool"
-            yield Task(name, zone, kind, tuple(explicit), explicit)
+            yield Task(name, zone, kind, explicit)
     for realm in realms.values():
         if realm.shared and not names.is_wildcard(realm.name) and names.closest(realm.name, (zone,)) == zone:
             yield from _shared(zone, realm, groups.get(realm.parent, {}), accounts.get(realm.name))
 
 
 def _realm(zone: Name, name: Name, group: Mapping[Key, RRset], account: str | None) -> Task:
-    return Task(name, zone, "realm", tuple(dict.fromkeys((*realm_keys(name), *group))), group, account=account)
+    return Task(name, zone, "realm", group, account=account)
 
 
 def _shared(zone: Name, realm: Realm, pool: Mapping[Key, RRset], account: str | None) -> Iterator[Task]:
     wanted = asked_for(pool, names.wildcard_of(realm.parent), realm.name)
     if wanted:  # else its pool lies in another zone
-        yield Task(realm.name, zone, "realm", tuple(realm_keys(realm.name)), wanted, realm.parent, account)
+        yield Task(realm.name, zone, "realm", wanted, realm.parent, account)

@@ -37,21 +37,23 @@ class Answered:
     Attributes:
         odd: what was not answered as wanted, by server and key.
         codes: the rcode of what is rightly absent.
+        keys: what was asked.
     """
 
-    __slots__ = ("codes", "left", "odd", "servers", "task")
+    __slots__ = ("codes", "keys", "left", "odd", "servers", "task")
 
     def __init__(self, task: Task, servers: Sequence[Server]) -> None:
         self.task = task
         self.servers = servers
-        self.left = len(task.keys) * len(servers)
+        self.keys = task.keys
+        self.left = len(self.keys) * len(servers)
         self.odd: Sights = {}
         self.codes: dict[Key, int] = {}
 
     def sights(self) -> Sights:
         """What each server said of each key."""
         found: Sights = {}
-        for name, kind in self.task.keys:
+        for name, kind in self.keys:
             want = self.task.wanted.get((name, kind))
             code = self.codes.get((name, kind), wire.NOERROR)
             fine = Sight("absent", rcode=code) if want is None else Sight("present", want)
@@ -84,9 +86,9 @@ def look(
             if not answered.left:
                 empty.append(answered)
                 continue
-            for name in {key[0] for key in task.keys}:
+            for name in {key[0] for key in answered.keys}:
                 flights.setdefault(name, []).append(answered)
-            for name, kind in task.keys:
+            for name, kind in answered.keys:
                 for server in answered.servers:
                     yield server, name, kind
 
@@ -159,11 +161,11 @@ def _whose(flying: list[Answered], reply: Reply) -> Answered:
     if len(flying) == 1:
         return flying[0]
     key = reply.name, reply.type
-    return next(one for one in flying if key in one.task.keys and reply.server in one.servers)
+    return next(one for one in flying if key in one.keys and reply.server in one.servers)
 
 
 def _land(flights: dict[Name, list[Answered]], answered: Answered) -> None:
-    for name in {key[0] for key in answered.task.keys}:
+    for name in {key[0] for key in answered.keys}:
         flying = flights[name]
         flying.remove(answered)
         if not flying:

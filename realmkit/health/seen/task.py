@@ -25,7 +25,6 @@ class Task(Struct, frozen=True):
         zone: the apex of the zone that holds it.
         kind: a `realm` is read as phones and fax mail servers would; of a `host` and a `pool` only what is wanted is
             asked for.
-        keys: what to ask of every server of the zone.
         wanted: what should be answered, by the key as it is asked; empty for a realm that is not ours to publish.
         pool: for a realm that a wildcard serves, where its pool's SRV sets stand.
         account: its account in the configuration.
@@ -34,10 +33,16 @@ class Task(Struct, frozen=True):
     name: Name
     zone: Name
     kind: Literal["realm", "host", "pool"]
-    keys: tuple[Key, ...]
     wanted: Mapping[Key, RRset]
     pool: Name | None = None
     account: str | None = None
+
+    @property
+    def keys(self) -> tuple[Key, ...]:
+        """What to ask of every server of the zone. Worked out each time: twenty thousand tasks wait together."""
+        if self.kind != "realm":
+            return tuple(self.wanted)
+        return tuple(dict.fromkeys((*realm_keys(self.name), *self.wanted)))
 
 
 def realm_keys(realm: Name) -> list[Key]:

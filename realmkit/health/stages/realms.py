@@ -10,7 +10,7 @@ from realmkit.health import chain, clients, sample
 from realmkit.health.realmpass import RealmPass, Watch
 from realmkit.health.seen.moving import MovingSeen, OverlapSeen
 from realmkit.health.seen.realm import Expected
-from realmkit.health.seen.task import Task, realm_keys
+from realmkit.health.seen.task import Task
 from realmkit.health.stages.judging import judged
 from realmkit.health.stages.zonewide import serials_of
 
@@ -61,7 +61,7 @@ def _foreign(ground: Ground) -> list[Task]:
     tasks = []
     servers = dict(ground.servers)
     for name, found in foreign.locate(ground.scope.foreign, ground.surroundings).items():
-        tasks.append(Task(name, found.zone, "realm", tuple(realm_keys(name)), {}))
+        tasks.append(Task(name, found.zone, "realm", {}))
         servers[found.zone] = found.servers
         if found.unknown:
             ground.notes.append(f"{names.to_text(name)}: {found.unknown}")

@@ -110,6 +110,7 @@ def zones(ground: Ground) -> Iterator[Finding]:
 
     tasks = [_zone_task(ground, zone) for zone in ground.scope.zones]
     ground.zones = observe.look(tasks, ground.surroundings)
+    ground.copies.clear()  # all that is wanted of them is known; of large zones they are large
     ground.servers = {seen.task.apex: tuple(one.server for one in seen.servers) for seen in ground.zones}
     _set_rates(ground)
     yield from folded(list(judged(ground, ground.zones)))
@@ -140,14 +141,20 @@ def _zone_task(ground: Ground, zone: Name) -> ZoneTask:
     provider = desk.provider(zone)
     assigned, unknown = (None, _LATE) if ground.surroundings.left() == 0.0 else _assigned(provider, zone)
     live = ground.copies.get(zone)
+    unread = "" if live else "it could not be read through its provider"
     wildcards = tuple(ground.scope.wildcards.get(zone, {}).values())
     return ZoneTask(
-        zone, entry.nameservers, assigned, unknown, live, "" if live else "it could not be read through its provider",
+        zone, entry.nameservers, assigned, unknown, live and _apex_of(live), unread,
         provider.capabilities.serials, _vanity(ground), wildcards,
         moving=zone in ground.settings.ready, transfers=_may_transfer(desk, zone),
         realms=any(task.kind != "host" for task in ground.scope.tasks if task.zone == zone),
         migration_ttl=policy.migration_ttl, allow_private=policy.allow_private_addresses,
     )  # fmt: skip
+
+
+def _apex_of(live: Zone) -> Zone:
+    """The zone without anything but its apex, which is all that is compared there."""
+    return structs.replace(live, rrsets={key: one for key, one in live.rrsets.items() if key[0] == live.name})
 
 
 def _may_transfer(desk: Desk, zone: Name) -> bool:
