@@ -195,7 +195,7 @@ def lands_apart(seen: RealmSeen) -> Iterator[Finding]:
     could be walked to their end agree, but at least one could not.
 
     Mend: give the realm's A and AAAA, and the SRV set of every transport, the same edges; `realmkit dns plan REALM`
-    does. Which client is of which kind is listed in docs/health.md under Clients.
+    does. Which client is of which kind is listed in docs/checks.md, under Kinds of clients.
     """
     for picture in _pictures(seen):
         ways = [one for one in picture.landings if one.hops or not one.declined]
