@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,10 @@ from tests.standins.route53 import Route53StandIn
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+# Commands that tests start find compiled modules, as a user's do; some environments forbid keeping them.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 LEFT_OUT = pytest.StashKey[set[str]]()
 HOW = "`make test` as root on Debian installs what the lab needs and runs them"
