@@ -1,7 +1,8 @@
 """`make bench`: every figure of the README's table, measured beside its peer in this run.
 
 python -m bench              all of it (fifteen minutes on two cores)
-python -m bench plan axfr    some of it: plan, zones, axfr, ttl, clouds, start, moves, engine, health, zonemaster
+python -m bench plan axfr    some of it: plan, zones, axfr, ttl, clouds, start, moves, engine, health, zonemaster,
+                             accounts
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from bench import cases, clouds, engine, health, moves, zonemaster
+from bench import accounts, cases, clouds, engine, health, moves, zonemaster
 from bench.cases import Row
 from tests.lab.namespace import Namespace
 from tests.lab.topology import Lab
@@ -29,6 +30,7 @@ GROUPS = {
     "engine": engine.engine,
     "health": health.health,
     "zonemaster": zonemaster.zonemaster,
+    "accounts": accounts.accounts,
 }
 
 

@@ -23,6 +23,11 @@ COMMANDS: Final = {
     "providers": ("realmkit.cli.project:providers", "List the DNS providers that are installed."),
     "dns": ("realmkit.cli.dns:dns", "Plan, apply and verify the records of realms and white-label domains."),
     "health": ("realmkit.cli.health:health", "Check DNS as phones, fax mail and browsers meet it; made for cron."),
+    "account": ("realmkit.cli.account:account", "Set up customers' accounts, each from one file; find and show them."),
+    "whitelabel": (
+        "realmkit.cli.whitelabel:whitelabel",
+        "Put a domain and a brand of one's own on the platform.",
+    ),
     "phones": ("realmkit.cli.phones:phones", "Render the configurations of phones, and see which phones are known."),
     "schedule": (
         "realmkit.cli.schedule:schedule",

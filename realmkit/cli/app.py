@@ -48,7 +48,12 @@ class App:
             from realmkit.dns.desk import Desk, silent
 
             meter = self._meter if show_progress() else silent
-            self._desk = Desk(open_project(self.directory), SystemClock(), meter)
+            kind = Desk
+            if (self.directory / "whitelabel").is_dir():  # brands: their records are wanted too, by every command
+                from realmkit.whitelabel.desk import Desk as BrandsDesk
+
+                kind = BrandsDesk
+            self._desk = kind(open_project(self.directory), SystemClock(), meter)
         return self._desk
 
     def journal(self) -> Journal:

@@ -81,12 +81,13 @@ Examples:
   realmkit schema config > realmkit.schema.json
   realmkit schema account > account.schema.json
   realmkit schema playbook > playbook.schema.json
+  realmkit schema whitelabel > whitelabel.schema.json
   realmkit schema health > health.schema.json        (what `health check --json` prints)
 """
 )
-@click.argument("what", type=click.Choice(["config", "account", "playbook", "health"]))
+@click.argument("what", type=click.Choice(["config", "account", "playbook", "whitelabel", "health"]))
 def schema(what: str) -> int:
-    """Print the JSON Schema (draft 2020-12) of realmkit.yml, of accounts/NAME.yml, a playbook, or a health report."""
+    """Print the JSON Schema (draft 2020-12) of a file of the project, or of what `health check` reports."""
     import msgspec
 
     click.echo(msgspec.json.format(msgspec.json.encode(_schema(what)), indent=2).decode())
@@ -107,6 +108,10 @@ def _schema(what: str) -> dict[str, object]:
         from realmkit.health.outputs import jsonfile
 
         return jsonfile.schema()
+    if what == "whitelabel":
+        from realmkit.whitelabel import brandfile
+
+        return brandfile.schema()
     from realmkit.migrate import playbook
 
     return playbook.schema()

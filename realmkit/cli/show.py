@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from realmkit.dns.verify import Observation, Report
     from realmkit.dns.workflow import Applied, Linted, Planned
 
-_LEVEL_COLOUR: Final = {"critical": "red", "error": "red", "warning": "yellow", "notice": "cyan"}
+_LEVEL_COLOUR: Final = {
+    "critical": "red", "error": "red", "unknown": "magenta", "warning": "yellow", "notice": "cyan",
+}  # fmt: skip
 _STATE_COLOUR: Final = {"ok": "green", "warning": "yellow", "failed": "red", "unknown": "magenta"}
 _VERB_COLOUR: Final = {"create": "green", "delete": "red", "update": "yellow", "ttl": "yellow"}
 _SIGN: Final = {"create": "+", "delete": "-", "update": "~", "ttl": "~"}

@@ -9,54 +9,30 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Mapping
-from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Self
 
-from realmkit.errors import (
-    InputError,
-    OutcomeUnknownError,
-    ProviderError,
-    RateLimitedError,
-    RefusedError,
-    UnreachableError,
-)
-from realmkit.kazoo.documents import (
-    Account,
-    Cdr,
-    Channel,
-    Connectivity,
-    Device,
-    Document,
-    FaxBox,
-    Registration,
-    to_gregorian,
-)
-from realmkit.kazoo.errors import BusyError, InvalidError, NotFoundError, StaleTokenError, noted
-from realmkit.kazoo.paging import PAGE_SIZE, ids, rows
-from realmkit.kazoo.saving import decide, save
+from realmkit.errors import InputError, OutcomeUnknownError, ProviderError, RefusedError
+from realmkit.kazoo.calling import document, parsed_rows
+from realmkit.kazoo.documents import Account, Connectivity, FaxBox
+from realmkit.kazoo.errors import InvalidError, noted
+from realmkit.kazoo.paging import PAGE_SIZE
+from realmkit.kazoo.phones import PhoneCaller
+from realmkit.kazoo.saving import decide
 from realmkit.kazoo.search import candidates, pick
 from realmkit.kazoo.transport import Connection
 from realmkit.kazoo.values import freeze
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from datetime import datetime
+    from collections.abc import Callable, Mapping
 
     import httpx2
 
     from realmkit.clock import Clock
-    from realmkit.kazoo.saving import Path
-    from realmkit.kazoo.transport import Envelope
 
-D = TypeVar("D", bound=Document)
-T = TypeVar("T")
-
-CDR_RANGE: Final = timedelta(days=31)  # of one query (crossbar/maximum_range)
 _REALM: Final = re.compile(r"[.\w-]{4,253}", re.ASCII)  # schema `accounts`
 
 
-class Crossbar:
+class Crossbar(PhoneCaller):
     """A login at one cluster's API. For one thread at a time; a context manager.
 
     Accounts, devices and so on are named by their ids; `find_account` gives an account's. Nothing is sent before the
@@ -120,7 +96,7 @@ class Crossbar:
     def account(self, account: str) -> Account:
         """Read an account."""
         answer = self._to.read("accounts", account)
-        read = self._document(Account, answer, f"account {account}")
+        read = document(self._to, Account, answer, f"account {account}")
         return Account(read.data, read.revision, freeze(answer.metadata))
 
     def find_account(self, name_or_id_or_realm: str) -> Account:
@@ -149,10 +125,11 @@ class Crossbar:
 
         def realm_of(row: Mapping[str, Any]) -> str:
             if not isinstance(row.get("realm"), str):
-                raise ValueError(row)  # noqa: TRY004 - what `_parsed` turns into an error of the platform
+                raise ValueError(row)  # noqa: TRY004 - what `parsed` turns into an error of the platform
             return str(row["realm"])
 
-        return [self.account(self.account_id).realm, *self._rows(realm_of, "accounts", self.account_id, "descendants")]
+        path = ("accounts", self.account_id, "descendants")
+        return [self.account(self.account_id).realm, *parsed_rows(self._to, realm_of, *path, page_size=PAGE_SIZE)]
 
     def set_account_realm(self, account: str, realm: str) -> Account:
         """Give an account another realm. Nothing else happens on the platform: no flush, no resync, no alias.
@@ -204,126 +181,13 @@ class Crossbar:
                 hint=f"set the realm of account {account} to {old} at once: {new} is another account's",
             ) from None
 
-    # ---- devices
-
-    def devices(self, account: str) -> list[Device]:
-        """Every device of an account, complete, ordered by id. Takes one request for each."""
-        return self._all(account, "devices", self.device)
-
-    def device(self, account: str, device: str) -> Device:
-        """Read a device."""
-        answer = self._to.read("accounts", account, "devices", device)
-        return self._document(Device, answer, f"device {device}")
-
-    def save_device(self, account: str, device: Device, *, before: Device | None = None) -> Device:
-        """Save a whole device over the state that it was made from (POST; a PATCH does not reach the provisioner).
-
-        `before` is the device as it was read a moment ago, which spares a request; left out, it is read first.
-
-        On clusters of 2024 every save sends the phone a check-sync; on those of 2026 one that changes neither SIP user
-        name nor password sends none. A `sip.realm` that equals the account's realm is dropped by Crossbar: the returned
-        device says what the platform holds.
-
-        Raises:
-            ConflictError: somebody changed the device since it was read.
-            NotKeptError: saved, and not all that was asked for is there.
-            RejectedError: not saved.
-            OutcomeUnknownError: sent, and the device can't be read.
-        """
-
-        def is_account_realm(place: Path, value: Any) -> bool:
-            return place == ("sip", "realm") and self.account(account).realm.casefold() == str(value).casefold()
-
-        return self._save(account, "devices", device, self.device, is_account_realm, before)
-
-    def notify(self, account: str, device: str, event: str) -> None:
-        """Ask for a SIP NOTIFY with that event to the phone, at the account's realm and nowhere else.
-
-        That Crossbar takes it (202) proves nothing: it says so too when no phone is registered. Watch `registrations`.
-
-        Raises:
-            OutcomeUnknownError: sent, and no answer came; it was not repeated.
-        """
-        data = {"action": "notify", "data": {"event": event}}
-        self._push("PUT", ("accounts", account, "devices", device), data)
-
-    def sync(self, account: str, device: str, *, reboot: bool | None = None) -> None:
-        """Ask for a check-sync to the phone. On clusters of 2024 this does nothing, and says that it did.
-
-        Args:
-            account: its id.
-            device: its id.
-            reboot: whether the phone should restart or only reload; None leaves it to the cluster, and the clusters of
-                2024 ignore it.
-
-        Raises:
-            OutcomeUnknownError: sent, and no answer came; it was not repeated.
-        """
-        params = {} if reboot is None else {"reboot": str(reboot).lower()}
-        self._push("POST", ("accounts", account, "devices", device, "sync"), {}, **params)
-
-    # ---- registrations and calls
-
-    def registrations(self, account: str) -> list[Registration]:
-        """What is registered at the account's realm now, or was authenticated under it.
-
-        Two things to know before concluding that a phone is not there: Crossbar shows one row for each user name and
-        contact, so a row at the old realm may hide the one at the new; and where its call managers do not answer it
-        shows an empty list and says success.
-        """
-        return self._rows(Registration.from_json, "accounts", account, "registrations")
-
-    def flush_registration(self, account: str, username: str) -> None:
-        """Drop the registration of that user name at the account's realm. Crossbar sends a check-sync on top.
-
-        Raises:
-            NotFoundError: no device of the account has that user name.
-            OutcomeUnknownError: sent, no answer came, and the registrations can't be read.
-        """
-
-        def left() -> list[Registration]:
-            realm = self.account(account).realm.casefold()
-            of_user = [one for one in self.registrations(account) if one.username.casefold() == username.casefold()]
-            return [one for one in of_user if one.realm.casefold() == realm]
-
-        self._flush(left, f"registration of {username}", "accounts", account, "registrations", username)
-
-    def flush_registrations(self, account: str) -> None:
-        """Drop every registration that `registrations` shows, those at a device's own realm included.
-
-        The SIP proxy drops only those at the account's realm, so phones at another stay registered there and miss calls
-        until they register again.
-
-        Raises:
-            OutcomeUnknownError: sent, no answer came, and the registrations can't be read.
-        """
-        self._flush(lambda: self.registrations(account), "registrations", "accounts", account, "registrations")
-
-    def channels(self, account: str) -> list[Channel]:
-        """The legs of calls that are up now."""
-        return self._rows(Channel.from_json, "accounts", account, "channels")
-
-    def cdrs(self, account: str, since: datetime, until: datetime) -> Iterator[Cdr]:
-        """The legs of calls whose records were made from `since` until just before `until`, both aware.
-
-        Rows come as they are read, so an error may follow rows; those alone are not the whole.
-        """
-        start, end = to_gregorian(since), to_gregorian(until)
-        step = int(CDR_RANGE.total_seconds())
-        while start < end:
-            last = min(start + step, end) - 1  # Crossbar's ranges include both ends
-            params = {"created_from": str(start), "created_to": str(last), "page_size": PAGE_SIZE}
-            for row in rows(self._to, "accounts", account, "cdrs", **params):
-                yield self._parsed(Cdr.from_json, row, "GET /accounts/{A}/cdrs")
-            start = last + 1
-
     # ---- trunks and fax
 
     def connectivity(self, account: str) -> list[Connectivity]:
         """Every trunk document of an account, ordered by id."""
         return self._all(account, "connectivity", self._one_connectivity)
 
-    def save_connectivity(self, account: str, document: Connectivity) -> Connectivity:
+    def save_connectivity(self, account: str, trunks: Connectivity) -> Connectivity:
         """Save a trunk document, unchanged to have Crossbar write the account's present realm into it.
 
         Raises:
@@ -331,7 +195,7 @@ class Crossbar:
             RejectedError: not saved.
             OutcomeUnknownError: sent, and the document can't be read.
         """
-        return self._save(account, "connectivity", document, self._one_connectivity)
+        return self._save(account, "connectivity", trunks, self._one_connectivity)
 
     def fax_boxes(self, account: str) -> list[FaxBox]:
         """Every fax box of an account, ordered by id."""
@@ -349,73 +213,9 @@ class Crossbar:
 
     # ---- how
 
-    def _one_connectivity(self, account: str, document: str) -> Connectivity:
-        answer = self._to.read("accounts", account, "connectivity", document)
-        return self._document(Connectivity, answer, f"connectivity {document}")
+    def _one_connectivity(self, account: str, identity: str) -> Connectivity:
+        answer = self._to.read("accounts", account, "connectivity", identity)
+        return document(self._to, Connectivity, answer, f"connectivity {identity}")
 
     def _one_fax_box(self, account: str, box: str) -> FaxBox:
-        return self._document(FaxBox, self._to.read("accounts", account, "faxboxes", box), f"fax box {box}")
-
-    def _document(self, kind: type[D], answer: Envelope, what: str) -> D:
-        if not isinstance(answer.data, Mapping):
-            raise self._to.not_crossbar(what)
-        return kind.from_json(answer.data, answer.revision)
-
-    def _all(self, account: str, kind: str, read: Callable[[str, str], D]) -> list[D]:
-        """The documents of a listing; one that was deleted in between is left out."""
-        found = []
-        for identity in ids(self._to, "accounts", account, kind):
-            try:
-                found.append(read(account, identity))
-            except NotFoundError:
-                continue
-        return found
-
-    def _rows(self, parse: Callable[[Mapping[str, Any]], T], *path: str) -> list[T]:
-        return [self._parsed(parse, row, "GET /" + "/".join(path)) for row in rows(self._to, *path)]
-
-    def _parsed(self, parse: Callable[[Mapping[str, Any]], T], row: Any, what: str) -> T:
-        try:
-            if isinstance(row, Mapping):
-                return parse(row)
-        except (ValueError, OverflowError):
-            pass
-        raise self._to.not_crossbar(what)
-
-    def _save(
-        self,
-        account: str,
-        kind: str,
-        document: D,
-        read: Callable[[str, str], D],
-        excused: Callable[[Path, Any], bool] = lambda _place, _value: False,
-        before: D | None = None,
-    ) -> D:
-        path = ("accounts", account, kind, document.id)
-        return save(self._to, "/".join(path[2:]), path, document, lambda: read(account, document.id), excused, before)
-
-    def _push(self, method: str, path: tuple[str, ...], data: Mapping[str, Any], **params: str) -> None:
-        """A request whose effect can't be read back: repeated only after an error that says that nothing was done."""
-        attempt = 1
-        while True:
-            self._to.login()
-            try:
-                self._to.write(method, *path, data=data, **params)
-            except (RateLimitedError, UnreachableError, StaleTokenError, BusyError) as error:
-                if getattr(error, "code", 503) != 503 or not self._to.may_repeat(error, attempt):
-                    raise
-            else:
-                return
-            attempt += 1
-
-    def _flush(self, left: Callable[[], list[Registration]], what: str, *path: str) -> None:
-        """DELETE registrations, and after an error look for those that are left."""
-        taken: list[Envelope] = []
-        decide(
-            self._to,
-            what,
-            lambda: taken.append(self._to.write("DELETE", *path)),
-            lambda: [] if taken else left(),
-            lambda rows, error: not rows and not isinstance(error, NotFoundError),
-            lambda _: True,
-        )
+        return document(self._to, FaxBox, self._to.read("accounts", account, "faxboxes", box), f"fax box {box}")

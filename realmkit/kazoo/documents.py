@@ -10,27 +10,29 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
-from typing import Any, ClassVar, Final, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 
 from msgspec import Struct
 
-from realmkit.kazoo.values import NOTHING, canonical, freeze, is_true, mapping, text, thaw, whole
+from realmkit.kazoo.activity import Cdr, Channel, Registration
+from realmkit.kazoo.values import (
+    NOTHING,
+    canonical,
+    freeze,
+    from_gregorian,
+    is_true,
+    mapping,
+    text,
+    thaw,
+    to_gregorian,
+    whole,
+)
 from realmkit.secrets import Password
 
-GREGORIAN_EPOCH: Final = 62_167_219_200  # seconds from year 0, Kazoo's epoch, to 1970
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+if TYPE_CHECKING:
+    from datetime import datetime
+
 DEFAULT_EXPIRES: Final = 300  # seconds; the default of sip.expire_seconds in the schema `devices`
-
-
-def to_gregorian(instant: datetime) -> int:
-    """Gregorian seconds of an aware instant; a fraction of a second is dropped."""
-    return (instant - _EPOCH) // timedelta(seconds=1) + GREGORIAN_EPOCH
-
-
-def from_gregorian(seconds: int) -> datetime:
-    """The instant, aware, in UTC, of Gregorian seconds."""
-    return _EPOCH + timedelta(seconds=seconds - GREGORIAN_EPOCH)
 
 
 class Document(Struct, frozen=True, eq=False):
@@ -104,6 +106,7 @@ class Account(Document, frozen=True, eq=False):
 
     READ_ONLY: ClassVar[frozenset[str]] = frozenset(
         {
+            "api_key",
             "billing_mode",
             "created",
             "is_reseller",
@@ -127,8 +130,32 @@ class Account(Document, frozen=True, eq=False):
 
     @property
     def enabled(self) -> bool:
-        """Whether the account may use the platform; newer clusters say so in the metadata only."""
-        return is_true(self.metadata.get("enabled", self.data.get("enabled")), default=True)
+        """Whether the account may use the platform."""
+        return is_true(self._said("enabled"), default=True)
+
+    @property
+    def created(self) -> datetime | None:
+        """When it was made, aware; None where the platform does not say."""
+        seconds = whole(self._said("created"))
+        return from_gregorian(seconds) if seconds is not None else None
+
+    @property
+    def is_reseller(self) -> bool:
+        """Whether it has accounts of its own to bill."""
+        return is_true(self._said("is_reseller"), default=False)
+
+    @property
+    def reseller_id(self) -> str | None:
+        """The id of the account that bills this one; None where the platform does not say."""
+        return text(self._said("reseller_id")) or None
+
+    def with_data(self, data: Mapping[str, Any]) -> Account:
+        """The same account, at the same revision, with another document."""
+        return Account(freeze(data), self.revision, self.metadata)
+
+    def _said(self, key: str) -> Any:
+        """What only the platform writes: newer clusters say it beside the document, older ones in it."""
+        return self.metadata.get(key, self.data.get(key))
 
 
 class Device(Document, frozen=True, eq=False):
@@ -253,131 +280,6 @@ class FaxBox(Document, frozen=True, eq=False):
         if address is not None:
             data["custom_smtp_email_address"] = address
         return FaxBox.from_json(data, self.revision)
-
-
-class Registration(Struct, frozen=True):
-    """What the platform's call managers hold of one registered phone.
-
-    Attributes:
-        username: the user part of the address of record.
-        realm: its host part: the realm at which the phone registers.
-        account_realm: the account's realm when the phone last authenticated, which may be long ago.
-        device_id: the device that it authenticated as; None where the platform does not say.
-        contact: where calls are sent to, as a SIP URI or as it came.
-        user_agent: what the phone calls itself.
-        expires: seconds for which the registration holds.
-        seen: when it was last renewed; 1970 where the platform does not say.
-        call_id: of the REGISTER.
-        source: `address:port` from which the phone sends.
-    """
-
-    username: str
-    realm: str
-    account_realm: str
-    device_id: str | None
-    contact: str
-    user_agent: str
-    expires: int
-    seen: datetime
-    call_id: str
-    source: str
-
-    @classmethod
-    def from_json(cls, row: Mapping[str, Any]) -> Registration:
-        """Read one row of `GET /accounts/{A}/registrations`."""
-        said = {key: text(row.get(key)) or "" for key in _REGISTRATION_TEXTS}
-        return cls(
-            **said,
-            device_id=text(row.get("authorizing_id")) or None,
-            expires=whole(row.get("expires")) or 0,
-            seen=from_gregorian(whole(row.get("event_timestamp")) or GREGORIAN_EPOCH),
-            source=_source(row),
-        )
-
-
-_REGISTRATION_TEXTS: Final = ("username", "realm", "account_realm", "contact", "user_agent", "call_id")
-
-
-class Channel(Struct, frozen=True):
-    """One leg of a call that is up now.
-
-    Attributes:
-        uuid: the leg's id.
-        device_id: the device it belongs to; None for a carrier's leg.
-        answered: whether anybody has picked up.
-        direction: `inbound` or `outbound`, as the media server sees it.
-        destination: what was dialled.
-    """
-
-    uuid: str
-    device_id: str | None
-    answered: bool
-    direction: str
-    destination: str
-
-    @classmethod
-    def from_json(cls, row: Mapping[str, Any]) -> Channel:
-        """Read one row of `GET /accounts/{A}/channels`."""
-        return cls(
-            uuid=text(row.get("uuid")) or "",
-            device_id=text(row.get("authorizing_id")) or None,
-            answered=is_true(row.get("answered"), default=False),
-            direction=text(row.get("direction")) or "",
-            destination=text(row.get("destination")) or "",
-        )
-
-
-class Cdr(Struct, frozen=True):
-    """One leg of a call that is over.
-
-    Attributes:
-        start: when the leg was set up.
-        seconds: how long it lasted, ringing included.
-        device_id: the device it belongs to; None for a carrier's leg.
-        from_: the caller, as `user@realm` or a number.
-        to: the callee, likewise.
-    """
-
-    start: datetime
-    seconds: int
-    device_id: str | None = None
-    from_: str = ""
-    to: str = ""
-
-    @classmethod
-    def from_json(cls, row: Mapping[str, Any]) -> Cdr:
-        """Read one row of `GET /accounts/{A}/cdrs`.
-
-        Its `timestamp` says when the record was made, which is when the leg ended (schema `cdrs`); so without
-        `channel_created_time` the start is that less the duration.
-
-        Raises:
-            ValueError: the row does not say when the call was.
-        """
-        seconds = max(0, whole(row.get("duration_seconds")) or 0)
-        created, made = whole(row.get("channel_created_time")), whole(row.get("timestamp"))
-        if created:
-            start = _EPOCH + timedelta(microseconds=created)
-        elif made is not None:
-            start = from_gregorian(made - seconds)
-        else:
-            raise ValueError("a call record without a timestamp")
-        variables = mapping(row.get("custom_channel_vars"))
-        return cls(
-            start=start,
-            seconds=seconds,
-            device_id=text(row.get("authorizing_id", variables.get("authorizing_id"))) or None,
-            from_=text(row.get("from")) or "",
-            to=text(row.get("to")) or "",
-        )
-
-
-def _source(row: Mapping[str, Any]) -> str:
-    for kind in ("network", "contact"):
-        address, port = text(row.get(f"{kind}_ip")), text(row.get(f"{kind}_port"))
-        if address and port:
-            return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
-    return ""
 
 
 __all__ = [

@@ -126,11 +126,11 @@ def refusal(
         )
     if code in (401, 403):
         return AuthError(head, hint="may this API key's account manage that account?")
-    if slips and code not in (404, 409):
+    if slips and code not in (404, 409, 412):
         return InvalidError(f"{what}: refused ({code} {said}): " + "; ".join(map(str, slips)), slips)
     if code >= 500:
         return BusyError(head, code)
-    return {404: NotFoundError, 409: ConflictError}.get(code, RejectedError)(head)
+    return {404: NotFoundError, 409: ConflictError, 412: ConflictError}.get(code, RejectedError)(head)
 
 
 def _words(body: Mapping[str, Any]) -> str:

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from realmkit.kazoo.errors import IncompleteError
-from realmkit.kazoo.values import text
+from realmkit.kazoo.values import text, to_gregorian
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import datetime
 
     from realmkit.kazoo.transport import Connection
 
 PAGE_SIZE: Final = "100"  # rows; 50 where nothing is said (crossbar/pagination_page_size)
+
+LONGEST_RANGE: Final = timedelta(days=31)  # of one query (crossbar/maximum_range)
 
 
 def rows(connection: Connection, *path: str, **params: str) -> Iterator[Any]:
@@ -44,6 +48,20 @@ def rows(connection: Connection, *path: str, **params: str) -> Iterator[Any]:
             raise IncompleteError(f"{what}: the next page starts where an earlier one did, so the listing has no end")
         seen.add(key)
         start = {"start_key": key}
+
+
+def rows_between(connection: Connection, since: datetime, until: datetime, *path: str) -> Iterator[Any]:
+    """The rows of a listing that were made from `since` until just before `until`, both aware; oldest month first.
+
+    Crossbar refuses a longer range than 31 days, so there may be several listings in a row.
+    """
+    start, end = to_gregorian(since), to_gregorian(until)
+    step = int(LONGEST_RANGE.total_seconds())
+    while start < end:
+        last = min(start + step, end) - 1  # Crossbar's ranges include both ends
+        params = {"created_from": str(start), "created_to": str(last), "page_size": PAGE_SIZE}
+        yield from rows(connection, *path, **params)
+        start = last + 1
 
 
 def ids(connection: Connection, *path: str) -> list[str]:

@@ -18,7 +18,8 @@ from realmkit.kazoo.values import canonical
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from realmkit.kazoo.transport import Connection, Envelope
+    from realmkit.kazoo.request import Envelope
+    from realmkit.kazoo.transport import Connection
 
 T = TypeVar("T")
 D = TypeVar("D", bound=Document)
@@ -57,17 +58,17 @@ def decide(
     attempt = 1
     while True:
         connection.login()  # before anything is sent, so that its failure decides nothing
-        error = _tried(send)
+        error = tried(send)
         if not isinstance(error, UnreachableError):
-            now = _seen(connection, what, error, look, done)
-            if done(now, error):
+            now, in_force = _seen(connection, what, error, look, done)
+            if in_force:
                 return now, error
             if error is None:
                 raise NotKeptError(f"{what}: Crossbar answered that it is saved, but reading it again shows otherwise")
             if not untouched(now):
                 raise ConflictError(f"{what}: somebody else changed it at the same time", hint="read it again")
         if not connection.may_repeat(error, attempt):
-            raise _not_done(what, error)
+            raise not_done(what, error)
         attempt += 1
 
 
@@ -100,6 +101,19 @@ def save(
         OutcomeUnknownError: sent, and the document can't be read.
         ProviderError: not saved; as `decide`.
     """
+    return answered_save(connection, what, path, document, look, excused, before)[0]
+
+
+def answered_save(
+    connection: Connection,
+    what: str,
+    path: tuple[str, ...],
+    document: D,
+    look: Callable[[], D],
+    excused: Callable[[Path, Any], bool] = lambda _path, _value: False,
+    before: D | None = None,
+) -> tuple[D, ProviderError | None]:
+    """As `save`, and with the document the error that a save was answered with which is in force all the same."""
     before = look() if before is None else before
     if document.revision is not None and document.revision != before.revision:
         raise ConflictError(
@@ -129,7 +143,7 @@ def save(
         return connection.write("POST", *path, data=body)
 
     try:
-        return decide(connection, what, send, look, done, lambda after: not moved(after))[0]
+        return decide(connection, what, send, look, done, lambda after: not moved(after))
     except NotKeptError as error:
         raise noted(error, "it does not hold what was asked for at " + ", ".join(left_out(look()))) from None
 
@@ -148,7 +162,13 @@ def differences(before: Any, after: Any, place: Path = ()) -> dict[Path, Any]:
     return {} if _same(before, after) else {place: after}
 
 
-def _tried(send: Callable[[], object]) -> ProviderError | None:
+def same(before: Document, after: Document) -> bool:
+    """Whether Crossbar would keep the same of both."""
+    return not differences(before.to_body(), after.to_body())
+
+
+def tried(send: Callable[[], object]) -> ProviderError | None:
+    """Make a change; the error that it was answered with, if one was."""
     try:
         send()
     except ProviderError as error:
@@ -162,23 +182,31 @@ def _seen(
     error: ProviderError | None,
     look: Callable[[], T],
     done: Callable[[T, ProviderError | None], bool],
-) -> T:
-    """Read the object; after a lost answer once more a little later, if the change is not there yet."""
+) -> tuple[T, bool]:
+    """Read the object; if the change ought to be or may be there and is not, once more a little later.
+
+    After a lost answer Crossbar may still be at work on it, and another of its nodes may not have heard of it.
+
+    Returns:
+        The object, and whether it has the change.
+    """
     try:
         now = look()
-        if isinstance(error, OutcomeUnknownError | BusyError) and not done(now, error):
+        in_force = done(now, error)
+        if not in_force and (error is None or isinstance(error, OutcomeUnknownError | BusyError)):
             connection.pause(SETTLE)
             now = look()
+            in_force = done(now, error)
     except ProviderError as second:
         answered = error.message if error else "answered as saved"
         raise OutcomeUnknownError(
             f"{what}: {answered}; and it could not be read again: {second.message}",
             hint="look at it before anything is repeated",
         ) from None
-    return now
+    return now, in_force
 
 
-def _not_done(what: str, error: ProviderError) -> ProviderError:
+def not_done(what: str, error: ProviderError) -> ProviderError:
     """The error of a change that was seen not to be in force."""
     if isinstance(error, UnreachableError):  # nothing was sent
         return error

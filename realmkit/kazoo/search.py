@@ -33,17 +33,36 @@ def candidates(
         kinds: what it may be: `id`, `realm`, `name`.
     """
     found = [connection.login()]
-    if bare(wanted):  # without one letter or digit the search would give every account
-        answer = connection.read("search", "multi", t="account", **{f"by_{kind}": wanted for kind in kinds})
-        listings = answer.data.values() if isinstance(answer.data, Mapping) else None
-        if listings is None or not all(isinstance(listing, list) for listing in listings):
-            raise connection.not_crossbar("GET /search/multi")
-        found += [text(row.get("id")) or "" for listing in listings for row in listing if _may_be(row, wanted)]
+    rows = searched(connection, dict.fromkeys(kinds, wanted))
+    found += [text(row.get("id")) or "" for row in rows if _may_be(row, wanted)]
     for account in dict.fromkeys(filter(None, found)):
         try:
             yield read(account)
         except NotFoundError:  # deleted, and the search does not know yet
             continue
+
+
+def searched(connection: Connection, wanted: Mapping[str, str]) -> list[Mapping[str, Any]]:
+    """The rows of one search, each account's once; none for what has not one letter or digit.
+
+    Args:
+        connection: where to search.
+        wanted: what is looked for by what it is: `id`, `realm`, `name`.
+
+    Raises:
+        ProviderError: the answer is not Crossbar's.
+    """
+    asked = {f"by_{kind}": value for kind, value in wanted.items() if bare(value)}  # nothing would find every account
+    if not asked:
+        return []
+    answer = connection.read("search", "multi", t="account", **asked)
+    listings = answer.data.values() if isinstance(answer.data, Mapping) else None
+    if listings is None or not all(isinstance(listing, list) for listing in listings):
+        raise connection.not_crossbar("GET /search/multi")
+    rows = [row for listing in listings for row in listing]
+    if not all(isinstance(row, Mapping) and text(row.get("id")) for row in rows):
+        raise connection.not_crossbar("GET /search/multi")
+    return list({text(row["id"]): row for row in rows}.values())
 
 
 def pick(accounts: Iterable[Account], wanted: str) -> Account:
@@ -83,9 +102,7 @@ def _rank(account: Account, wanted: str) -> int:
     return 3 if bare(wanted) and bare(account.name) == bare(wanted) else _NOT
 
 
-def _may_be(row: Any, wanted: str) -> bool:
+def _may_be(row: Mapping[str, Any], wanted: str) -> bool:
     """Whether the row of a search may be the account; the account itself decides."""
-    if not isinstance(row, Mapping):
-        return False
     said = [value for key in ("id", "realm", "name") if (value := text(row.get(key)))]
     return len(said) < 3 or any(bare(value) == bare(wanted) for value in said)

@@ -6,24 +6,20 @@ Kazoo. Neither the API key nor a token is ever part of a URL, an error or a repr
 
 from __future__ import annotations
 
-import json
 import random
-import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, TypeVar
-from urllib.parse import quote
-
-import msgspec
-from msgspec import Struct
 
 from realmkit import retryafter
-from realmkit.errors import AuthError, InputError, OutcomeUnknownError, ProviderError, UnreachableError
+from realmkit.errors import AuthError, OutcomeUnknownError, ProviderError, UnreachableError
 from realmkit.kazoo.access import base_url, checked_key, cleaner
 from realmkit.kazoo.errors import PASSING, IncompleteError, StaleTokenError, refusal
 from realmkit.kazoo.pacing import ATTEMPTS, Pacer
+from realmkit.kazoo.request import Envelope, Request, decoded, error_code
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
 
     import httpx2
 
@@ -38,25 +34,6 @@ ANSWER_TIMEOUT: Final = 60.0  # seconds for the next octets: creating an account
 T = TypeVar("T")
 
 _WRONG_URL: Final = "does platform.kazoo.url name Crossbar's own address, as https://api.example.net:8443/v2?"
-
-
-class Envelope(Struct, frozen=True):
-    """What a successful answer carries.
-
-    Attributes:
-        data: the answer itself.
-        metadata: what newer clusters say beside it.
-        revision: the state of the document, where it is about one.
-        next_start_key: where the next page starts; None on the last.
-    """
-
-    data: Any
-    metadata: Mapping[str, Any]
-    revision: str | None = None
-    next_start_key: Any = None
-
-    def __repr__(self) -> str:
-        return f"Envelope(revision={self.revision!r})"  # data may hold passwords
 
 
 class Connection:
@@ -95,6 +72,7 @@ class Connection:
         self._token: str | None = None
         self._token_ends = 0.0
         self._token_proved = False  # whether Crossbar has taken this token at least once
+        self._refused_once = ""  # the request for which a login was refused that had been good
         self._account_id = ""
 
     def __repr__(self) -> str:
@@ -137,12 +115,34 @@ class Connection:
                 unknown.
             ProviderError: what answers is not Crossbar.
         """
+        return self._repeated(lambda: self._signed(Request("GET", path, params)))
 
-        def ask() -> Envelope:
-            self.login()
-            return self._once("GET", path, params, None)
+    def read_public(self, *path: str) -> Envelope:
+        """GET what the platform shows to everybody, without a login; otherwise as `read`."""
+        return self._repeated(lambda: self._once(Request("GET", path, signed=False)))
+
+    def octets(self, *path: str, public: bool = False) -> bytes:
+        """GET a file as it is; otherwise as `read`.
+
+        Args:
+            path: as for `read`.
+            public: whether the platform shows it to everybody; it is asked for without a login.
+        """
+        request = Request("GET", path, accept="*/*", signed=not public)
+
+        def ask() -> bytes:
+            if request.signed:
+                self.login()
+            answer = self._answer(request)
+            if not 200 <= answer.status_code < 300:
+                self._body(answer, request)  # which raises
+            return answer.content
 
         return self._repeated(ask)
+
+    def examine(self, *path: str, **params: str) -> Envelope:
+        """POST where that changes nothing, repeated and raising as `read`."""
+        return self._repeated(lambda: self._signed(Request("POST", path, params, {"data": {}}), IncompleteError))
 
     def write(self, method: str, *path: str, data: Mapping[str, Any] | None = None, **params: str) -> Envelope:
         """One PUT, POST, PATCH or DELETE, once.
@@ -161,7 +161,11 @@ class Connection:
         envelope: dict[str, Any] = {"data": data or {}}
         if self._accept_charges:
             envelope["accept_charges"] = True
-        return self._once(method, path, params, envelope)
+        return self._once(Request(method, path, params, envelope))
+
+    def upload(self, *path: str, content_type: str, octets: bytes) -> Envelope:
+        """POST one file, once; raises as `write`."""
+        return self._once(Request("POST", path, octets=octets, content_type=content_type))
 
     def may_repeat(self, error: ProviderError, attempt: int) -> bool:
         """Whether a request that failed the `attempt`th time (from 1) may be tried again; waits when it may."""
@@ -178,6 +182,10 @@ class Connection:
     def pause(self, seconds: float) -> None:
         """Wait."""
         self._pacer.pause(seconds)
+
+    def now(self) -> datetime:
+        """The time, aware."""
+        return self._clock.now()
 
     def not_crossbar(self, what: str) -> ProviderError:
         """The error for an answer that is well formed and not what Crossbar says."""
@@ -196,8 +204,9 @@ class Connection:
     def _authenticate(self) -> tuple[str, str]:
         """PUT /api_auth: the account's id and a token. Done twice it does no harm."""
         what = f"login at {self.base}"
+        request = Request("PUT", ("api_auth",), envelope={"data": {"api_key": self._key}}, signed=False)
         try:
-            answer = self._exchange("PUT", ("api_auth",), {}, {"data": {"api_key": self._key}}, cost=LOGIN_COST)
+            answer = self._exchange(request, cost=LOGIN_COST)
         except OutcomeUnknownError as error:
             raise UnreachableError(error.message) from None
         if answer.status_code in (400, 401, 403):
@@ -205,48 +214,47 @@ class Connection:
                 f"{what}: Crossbar refused the API key (HTTP {answer.status_code})",
                 hint="compare platform.kazoo.api_key with `GET /accounts/{ACCOUNT}/api_key`",
             )
-        body = self._body(answer, what, IncompleteError)
+        body = self._body(answer, request, IncompleteError, what)
         data = body.get("data")
         token, account = body.get("auth_token"), data.get("account_id") if isinstance(data, Mapping) else None
         if not isinstance(token, str) or not isinstance(account, str) or not token or not account:
             raise self.not_crossbar(what)
         return account, token
 
-    def _once(
-        self, method: str, path: tuple[str, ...], params: Mapping[str, str], envelope: Mapping[str, Any] | None
-    ) -> Envelope:
-        what = f"{method} /{'/'.join(path)}"
-        lost = IncompleteError if method == "GET" else OutcomeUnknownError
+    def _signed(self, request: Request, lost: type[ProviderError] | None = None) -> Envelope:
+        self.login()
+        return self._once(request, lost)
+
+    def _once(self, request: Request, lost: type[ProviderError] | None = None) -> Envelope:
+        return Envelope.from_body(self._body(self._answer(request, lost), request, lost))
+
+    def _answer(self, request: Request, lost: type[ProviderError] | None = None) -> httpx2.Response:
+        """Any answer but that the token is no good."""
         try:
-            answer = self._exchange(method, path, params, envelope)
+            answer = self._exchange(request)
         except OutcomeUnknownError as error:
-            raise lost(error.message) from None
+            raise (lost or _lost(request))(error.message) from None
+        if not request.signed:
+            return answer
         if answer.status_code == 401:
-            self._token = None
-            if self._token_proved:
-                raise StaleTokenError(f"{what}: the login has run out", hint="run the same command again")
-            raise AuthError(
-                f"{what}: Crossbar refused a login that it had just granted",
-                hint="is the account enabled, and does it ask for a second factor?",
-            )
+            raise self._refused(request.what)
         self._token_proved = True
-        body = self._body(answer, what, lost, envelope)
-        metadata, revision = body.get("metadata"), body.get("revision")
-        return Envelope(
-            data=body.get("data"),
-            metadata=metadata if isinstance(metadata, Mapping) else {},
-            revision=revision if isinstance(revision, str) else None,
-            next_start_key=body.get("next_start_key"),
+        if self._refused_once == request.what:
+            self._refused_once = ""
+        return answer
+
+    def _refused(self, what: str) -> AuthError:
+        """The error of a 401. A new login may help, once: each costs a third of the bucket."""
+        self._token = None
+        if self._token_proved and self._refused_once != what:
+            self._refused_once = what
+            return StaleTokenError(f"{what}: the login has run out", hint="run the same command again")
+        return AuthError(
+            f"{what}: Crossbar refused a login that it had just granted",
+            hint="is the account enabled, does it ask for a second factor, and may this API key do that?",
         )
 
-    def _exchange(
-        self,
-        method: str,
-        path: tuple[str, ...],
-        params: Mapping[str, str],
-        envelope: Mapping[str, Any] | None,
-        cost: float = 1.0,
-    ) -> httpx2.Response:
+    def _exchange(self, request: Request, cost: float = 1.0) -> httpx2.Response:
         """Send one request and take its answer in whole, whatever it says.
 
         Raises:
@@ -256,17 +264,15 @@ class Connection:
         import httpx2
 
         self._pacer.before(cost)
-        what = f"{method} /{'/'.join(path)}"
-        headers = {"X-Auth-Token": self._token} if self._token else {}
-        content = None
-        if envelope is not None:
-            headers["Content-Type"] = "application/json"
-            content = json.dumps(envelope).encode("ascii")
-        if not all(part.strip(".") for part in path):
-            raise InputError(f"{what}: an empty name can't be part of an address")
-        url = "/".join([self.base, *(quote(part, safe="") for part in path)])
+        url, body, what = request.url(self.base), request.body, request.what
+        headers = {"Accept": request.accept}
+        if request.signed and self._token:
+            headers["X-Auth-Token"] = self._token
+        if body is not None:
+            headers["Content-Type"] = request.content_type
+        params = dict(request.params) or None
         try:
-            return self._http().request(method, url, params=params or None, content=content, headers=headers)
+            return self._http().request(request.method, url, params=params, content=body, headers=headers)
         except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.UnsupportedProtocol) as error:
             raise UnreachableError(f"{what}: no connection to {self.base}: {_said(error)}") from None
         except (httpx2.TransportError, httpx2.DecodingError) as error:
@@ -282,7 +288,7 @@ class Connection:
             secure = self.base.startswith("https:")
             self._client = httpx2.Client(
                 verify=ssl.create_default_context() if secure else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
-                headers={"Accept": "application/json", "User-Agent": "realmkit"},
+                headers={"User-Agent": "realmkit"},
                 timeout=httpx2.Timeout(ANSWER_TIMEOUT, connect=CONNECT_TIMEOUT),
                 transport=self._transport,
                 follow_redirects=False,
@@ -291,18 +297,15 @@ class Connection:
         return self._client
 
     def _body(
-        self,
-        answer: httpx2.Response,
-        what: str,
-        lost: type[ProviderError],
-        envelope: Mapping[str, Any] | None = None,
+        self, answer: httpx2.Response, request: Request, lost: type[ProviderError] | None = None, what: str = ""
     ) -> Mapping[str, Any]:
         """The envelope of an answer that says success.
 
         Listings are streamed: where Crossbar fails in the middle, the JSON ends early or the `status` behind the rows
         is missing, though the HTTP status says 200. That is no short list.
         """
-        body = _decoded(answer.content)
+        lost, what = lost or _lost(request), what or request.what
+        body = decoded(answer.content)
         if body is not None:
             self._learn(body)
         code = answer.status_code
@@ -315,13 +318,16 @@ class Connection:
                 return body
             if "status" not in body:
                 raise lost(f"{what}: the answer ends without its status, so it is not whole")
-            code = _code(body)
+            code = error_code(body)
         if code in (502, 504):  # a proxy's words; Crossbar may be at work still
             raise lost(f"{what}: HTTP {code}, no answer from Crossbar behind the proxy")
         if 300 <= code < 400:
             raise ProviderError(f"{what}: {self.base} sends us elsewhere (HTTP {code})", hint=_WRONG_URL)
+        if code == 404 and body is None:  # another server's words, which say nothing about what Crossbar has
+            raise self.not_crossbar(what)
         wait = retryafter.seconds(answer.headers.get("Retry-After", ""), self._clock.now())
-        raise refusal(code, body or {}, what, wait, cleaner(envelope, self._key, self._token or ""))
+        clean = cleaner(request.envelope, self._key, self._token or "")
+        raise refusal(code, body or {}, what, wait, clean)
 
     def _learn(self, body: Mapping[str, Any]) -> None:
         tokens = body.get("tokens")
@@ -330,19 +336,9 @@ class Connection:
             self._pacer.learned(float(remaining))
 
 
-def _decoded(content: bytes) -> Mapping[str, Any] | None:
-    """The JSON object, or None for anything else, a part of one included."""
-    try:
-        body = msgspec.json.decode(content)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
-    return body if isinstance(body, dict) else None
-
-
-def _code(body: Mapping[str, Any]) -> int:
-    """The envelope's own error code, which Crossbar writes as a string."""
-    error = str(body.get("error", ""))
-    return int(error) if re.fullmatch("[45][0-9][0-9]", error) else 500
+def _lost(request: Request) -> type[ProviderError]:
+    """What it means that no whole answer came: of a read that it is unknown, of a change whether it was made."""
+    return IncompleteError if request.method == "GET" else OutcomeUnknownError
 
 
 def _said(error: Exception) -> str:

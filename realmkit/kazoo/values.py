@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import Any, Final
 
 NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
+GREGORIAN_EPOCH: Final = 62_167_219_200  # seconds from year 0, Kazoo's epoch, to 1970
+UNIX_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def freeze(value: Any) -> Any:
@@ -60,3 +63,13 @@ def is_true(value: Any, *, default: bool) -> bool:
 def mapping(value: Any) -> Mapping[str, Any]:
     """A JSON object; an empty one in place of anything else."""
     return value if isinstance(value, Mapping) else NOTHING
+
+
+def to_gregorian(instant: datetime) -> int:
+    """Gregorian seconds of an aware instant; a fraction of a second is dropped."""
+    return (instant - UNIX_EPOCH) // timedelta(seconds=1) + GREGORIAN_EPOCH
+
+
+def from_gregorian(seconds: int) -> datetime:
+    """The instant, aware, in UTC, of Gregorian seconds."""
+    return UNIX_EPOCH + timedelta(seconds=seconds - GREGORIAN_EPOCH)

@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from realmkit.sandbox.authority import device_of_username
-from realmkit.sandbox.handling import Request, Success, dense, number, paged
-from realmkit.sandbox.rules import Errors, bad_identifier
-from realmkit.sandbox.store import Json, gregorian
-from realmkit.sandbox.switches import Generation, Shown
+from realmkit.sandbox.handling import Request, Success, dense, paged, span
+from realmkit.sandbox.rules import bad_identifier
+from realmkit.sandbox.store import Document, Json, gregorian
+from realmkit.sandbox.switches import Shown
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
+    from realmkit.sandbox.cluster import Cluster
     from realmkit.sandbox.ecallmgr import Row
 
 
@@ -92,35 +95,44 @@ def channels(request: Request) -> Success:
 
 def cdrs(request: Request) -> Success:
     """GET /cdrs: newest first, `created_from` to `created_to`, 31 days at most."""
-    longest = request.cluster.switches.maximum_range * 86_400
-    now = gregorian(request.cluster.clock.now())
-    until = number(request, "created_to", now)
-    since = number(request, "created_from", until - longest)
-    if until < since or until - since > longest:
-        errors = Errors()
-        errors.add("created_to", "date_range", f"created_to is more than {longest} seconds away", cause=until)
-        errors.refuse()
+    since, until = span(request)
     found = [one for one in request.cluster.cdrs.get(request.target.id, []) if since <= one["timestamp"] <= until]
     return paged(request, [((-one["timestamp"], one["id"]), one) for one in found])
+
+
+def cdr(call: str, start: datetime, seconds: int, realm: str, told: Json) -> Json:
+    """The CDR of a call that is over: its id, when and how long, at which realm; direction, device and numbers."""
+    return {
+        "id": f"{start:%Y%m}-{call}",
+        "call_id": call,
+        # The time stamp is that of the hang-up, when the CDR is written; only its Unix twin is text.
+        "timestamp": gregorian(start) + seconds,
+        "unix_timestamp": str(int(start.timestamp()) + seconds),
+        "duration_seconds": seconds,
+        "billing_seconds": seconds,
+        "from": f"{told['caller_id_number']}@{realm}",
+        "to": f"{told['callee_id_number']}@{realm}",
+        "hangup_cause": "NORMAL_CLEARING",
+        **told,
+    }
 
 
 def device_status(request: Request) -> Success:
     """2024: whom ecallmgr lists for the realm. 2026: all devices, by username at the account's realm (13.1, F3)."""
     cluster, account = request.cluster, request.target
     devices = list(cluster.store.all("device", account.id))
-    if cluster.generation is Generation.OLDER:
+    if not cluster.switches.status_lists_all:
         seen = {row.authorised.authorizing_id for row in cluster.ecallmgr.of_realm(account.data["realm"])}
         return Success([{"device_id": one.id, "registered": True} for one in devices if one.id in seen])
-    return Success(
-        [
-            {
-                "device_id": one.id,
-                "registered": cluster.ecallmgr.at_edge(one.at("sip", "username") or "", account.data["realm"]),
-                "registrable": one.data.get("device_type", "sip_device") not in ("sip_uri", "landline", "cellphone"),
-            }
-            for one in devices
-        ]
-    )
+    return Success([{"device_id": one.id, **status_of(cluster, account, one)} for one in devices])
+
+
+def status_of(cluster: Cluster, account: Document, device: Document) -> Json:
+    """What 2026 says of a device: by the edge's row of its user name at the account's realm, whatever its own is."""
+    return {
+        "registered": cluster.ecallmgr.at_edge(device.at("sip", "username") or "", account.data["realm"]),
+        "registrable": device.data.get("device_type", "sip_device") not in ("sip_uri", "landline", "cellphone"),
+    }
 
 
 def _host(uri: str) -> tuple[str, int]:

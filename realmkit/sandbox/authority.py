@@ -50,8 +50,17 @@ def authorise(cluster: Cluster, username: str, realm: str) -> Authorised | None:
 
 def account_of_realm(store: Store, realm: str) -> Document | None:
     """The account that owns a realm, whatever its case; the first, where two do (F7)."""
-    wanted = realm.lower()
-    return next((one for one in store.all("account") if one.data["realm"].lower() == wanted), None)
+    return next(iter(store.tree.of_realm(realm)), None)
+
+
+def fax_domain(store: Store, domain: str) -> str | None:
+    """The id of the fax box, or else of the account, that mail to that domain reaches (fax_smtp)."""
+    wanted = domain.lower()
+    for box in store.all("faxbox"):
+        if wanted in (box.private["smtp_email_address"], (box.at("custom_smtp_email_address") or "").lower()):
+            return box.id
+    account = account_of_realm(store, wanted)
+    return None if account is None else account.id
 
 
 def device_of_username(store: Store, account: str, username: str) -> Document | None:

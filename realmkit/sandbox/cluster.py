@@ -10,7 +10,8 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from realmkit.errors import InputError
-from realmkit.sandbox import authority, saving
+from realmkit.sandbox import activity, authority, saving
+from realmkit.sandbox.catalogue import Catalogue
 from realmkit.sandbox.ecallmgr import Change, Ecallmgr, Noticed
 from realmkit.sandbox.events import Event, EventKind, dark_time
 from realmkit.sandbox.faults import Faults
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
     from realmkit.clock import Clock
-    from realmkit.sandbox.ecallmgr import Row
     from realmkit.sandbox.registrar import Registrar
 
 __all__ = ["Cluster", "Generation", "Shown", "Switches"]
@@ -54,6 +54,7 @@ class Cluster:
         faults: what goes wrong between a client and Crossbar; may be changed at any time.
         buckets: the request tokens.
         sessions: the logins.
+        catalogue: what the operator offers: plans, applications, required DNS; may be changed at any time.
         store: the documents. Read them with `document`; change them with the builders or through `handle`.
         ecallmgr: its view of registrations.
     """
@@ -66,6 +67,7 @@ class Cluster:
         self.faults = Faults()
         self.buckets = Buckets(clock)
         self.sessions = Sessions(clock)
+        self.catalogue = Catalogue()
         self.store = Store(clock)
         self.ecallmgr = Ecallmgr(lambda username, realm: authority.authorise(self, username, realm))
         self.aggregates: dict[str, Json] = {}
@@ -75,6 +77,7 @@ class Cluster:
         self._events: list[Event] = []
         self._observed: tuple[int | None, datetime] | None = None  # how the edge was when it was last asked
         self._ringing: dict[str, bool] = {}
+        self._late = 0.0
         self._pushed: dict[tuple[str, str], str] = {}
         self._front = Front(self)
         if isinstance(registrar, EmbeddedRegistrar):
@@ -147,22 +150,9 @@ class Cluster:
         """
         with self._lock:
             call = self.store.new_id("cdr")
-            record = {
-                "id": f"{start:%Y%m}-{call}",
-                "call_id": call,
-                # The time stamp is that of the hang-up, when the CDR is written; only its Unix twin is text.
-                "timestamp": gregorian(start) + seconds,
-                "unix_timestamp": str(int(start.timestamp()) + seconds),
-                "duration_seconds": seconds,
-                "billing_seconds": seconds,
-                "direction": direction,
-                "authorizing_id": device or "",
-                "caller_id_number": caller,
-                "callee_id_number": callee,
-                "from": f"{caller}@{self._account(account).data['realm']}",
-                "to": f"{callee}@{self._account(account).data['realm']}",
-                "hangup_cause": "NORMAL_CLEARING",
-            }
+            told = {"direction": direction, "authorizing_id": device or ""}
+            told |= {"caller_id_number": caller, "callee_id_number": callee}
+            record = activity.cdr(call, start, seconds, self._account(account).data["realm"], told)
             self.cdrs.setdefault(account, []).append(record)
             return str(record["id"])
 
@@ -198,6 +188,10 @@ class Cluster:
             self.record(EventKind.CALL_STARTED, document.account, device, uuid)
             return uuid
 
+    def promote(self, account: str) -> None:
+        """Make an account the reseller of all below it."""
+        self._account(account).private["reseller"] = True
+
     def end_channel(self, uuid: str) -> None:
         """The call is over. Raises InputError when there is no such call."""
         with self._lock:
@@ -215,7 +209,7 @@ class Cluster:
     def document(self, identity: str) -> Json:
         """A copy of a stored document, as a client would get it. Raises InputError when there is none."""
         with self._lock:
-            for kind in ("account", "device", "connectivity", "faxbox"):
+            for kind in ("account", "device", "connectivity", "faxbox", "user", "callflow", "sender"):
                 found = self.store.get(identity, kind)
                 if found is not None:
                     return found.public()
@@ -261,13 +255,8 @@ class Cluster:
 
         None is the platform's 554: the domain belongs to nobody.
         """
-        wanted = domain.lower()
         with self._lock:
-            for box in self.store.all("faxbox"):
-                if wanted in (box.private["smtp_email_address"], (box.at("custom_smtp_email_address") or "").lower()):
-                    return box.id
-            account = authority.account_of_realm(self.store, wanted)
-            return None if account is None else account.id
+            return authority.fax_domain(self.store, domain)
 
     # --- requests ---------------------------------------------------------------------------------------------------
 
@@ -296,7 +285,13 @@ class Cluster:
             self.clock.sleep(fault.seconds)
         with self._lock:
             self.observe()
-            return self._front.respond(method, path, query, {key.lower(): headers[key] for key in headers}, body, fault)
+            lowered = {key.lower(): headers[key] for key in headers}
+            self._late = 0.0
+            answer = self._front.respond(method, path, query, lowered, body, fault)
+            late = self._late
+        if late:
+            self.clock.sleep(late)
+        return answer
 
     def observe(self) -> None:
         """Take in what happened at the edge since it was last asked."""
@@ -309,6 +304,10 @@ class Cluster:
                 self._log(noticed)
                 self.judge([noticed.row.authorised.authorizing_id], noticed.at)
             self._observed = mark
+
+    def late(self, seconds: float) -> None:
+        """The answer to this request leaves so much later, though what it asks for is done."""
+        self._late = seconds
 
     # --- effects, for the rooms' other files ------------------------------------------------------------------------
 
@@ -337,7 +336,7 @@ class Cluster:
         self.registrar.flush(realm, username)
         self.ecallmgr.edge_flushed(realm, username)
         for row in rows:
-            self.record(EventKind.FLUSHED, account.id, row.authorised.authorizing_id, _address(row))
+            self.record(EventKind.FLUSHED, account.id, row.authorised.authorizing_id, row.address)
         self.judge(
             {row.authorised.authorizing_id for row in rows} | {one.id for one in self.store.all("device", account.id)}
         )
@@ -386,7 +385,7 @@ class Cluster:
         kind = _LOGGED.get(noticed.change)
         if kind is not None:
             who = noticed.row.authorised
-            self.record(kind, who.account, who.authorizing_id, _address(noticed.row), noticed.at)
+            self.record(kind, who.account, who.authorizing_id, noticed.row.address, noticed.at)
 
     def _account(self, identity: str) -> Document:
         return self._found(identity, "account")
@@ -399,7 +398,3 @@ class Cluster:
         if document is None:
             raise InputError(f"the sandbox has no {kind} {identity}")
         return document
-
-
-def _address(row: Row) -> str:
-    return f"{row.contact.username}@{row.contact.realm}"

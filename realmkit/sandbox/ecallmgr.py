@@ -55,6 +55,11 @@ class Row(msgspec.Struct, frozen=True):
     ends: datetime
 
     @property
+    def address(self) -> str:
+        """`user@realm`."""
+        return f"{self.contact.username}@{self.contact.realm}"
+
+    @property
     def expires(self) -> int:
         """Seconds granted."""
         return round((self.contact.expires_at - self.contact.registered_at).total_seconds())

@@ -5,15 +5,15 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import parse_qsl
 
 import msgspec
 
 from realmkit.sandbox.faults import ConnectionCutError, Fault, Harm
-from realmkit.sandbox.handling import Handler, Page, Request, Success, ancestors
-from realmkit.sandbox.routes import ROUTES
-from realmkit.sandbox.rules import Errors, Refusal, bad_identifier
+from realmkit.sandbox.handling import File, Handler, Page, Request, Success, ancestors
+from realmkit.sandbox.routes import LOGINS, PUBLIC, ROUTES
+from realmkit.sandbox.rules import Errors, Refusal, bad_identifier, forbidden
 from realmkit.sandbox.switches import Generation
 from realmkit.sandbox.tokens import API_AUTH_COST, Taken
 
@@ -29,11 +29,20 @@ _ERROR_MESSAGES: Final = {401: "invalid_credentials", 429: "too_many_requests", 
 
 
 class _Made(NamedTuple):
-    """An envelope, before it is sent."""
+    """An envelope, before it is sent, or a file."""
 
     status: int
     envelope: Json
     headers: dict[str, str]
+    file: File | None = None
+
+
+class _TooManyError(Refusal):
+    """The 429."""
+
+    def __init__(self, taken: Taken) -> None:
+        super().__init__(429, "too_many_requests", {"message": "too many requests"})
+        self.taken = taken
 
 
 class Front:
@@ -73,21 +82,29 @@ class Front:
             if handler is None:
                 refused = Refusal(405, "invalid_method", {"message": "method not allowed"})
                 return self._error(refused, None, "", {"Allow": ", ".join(allowed)})
-            request = Request(self._cluster, method, query, arguments)
-            if path == "/v2/api_auth":
-                request.data = _data(body)
-                taken = self._cluster.buckets.take("", API_AUTH_COST)
-                _need(taken)
-            else:
+            request = Request(self._cluster, method, query, arguments, File(_media_type(headers), body))
+            if handler not in PUBLIC:
                 request.login = self._login(token)
                 request.account = self._within(request.login, arguments.get("account"))
-                taken = self._cluster.buckets.take((request.account or request.login).id, 1)
-                _need(taken)
-                request.data = _data(body) if method in ("PUT", "POST", "PATCH") else {}
+            taken = self._take(request, API_AUTH_COST if handler in LOGINS else 1)
+            if method in ("PUT", "POST", "PATCH"):
+                _read(request)
             success = handler(request)
+        except _TooManyError as refused:
+            return self._error(refused, refused.taken, token, {})
         except Refusal as refused:
             return self._error(refused, taken, token, {})
         return self._success(success, taken, success.auth_token or token)
+
+    def _take(self, request: Request, cost: int) -> Taken | None:
+        """Pay for a request out of the bucket of whom it is about. Raises the 429."""
+        if not self._cluster.switches.buckets:
+            return None
+        whose = request.account or request.login
+        taken = self._cluster.buckets.take(whose.id if whose is not None else "", cost)
+        if not taken.granted:
+            raise _TooManyError(taken)
+        return taken
 
     def _login(self, token: str) -> Document:
         account = self._cluster.store.get(self._cluster.sessions.account(token) or "", "account")
@@ -103,12 +120,14 @@ class Front:
         if account is None:
             raise bad_identifier(wanted)
         if account is not login and login not in ancestors(self._cluster, account):
-            raise Refusal(403, "forbidden", {"message": "forbidden"})
+            raise forbidden()
         return account
 
     # --- envelopes --------------------------------------------------------------------------------------------------
 
     def _success(self, success: Success, taken: Taken | None, token: str) -> _Made:
+        if success.file is not None:
+            return _Made(success.status, {}, {"Content-Type": success.file.content_type}, success.file)
         envelope: Json = {"data": success.data, "status": "success"}
         if success.message:
             envelope["message"] = success.message
@@ -117,7 +136,7 @@ class Front:
         # Listings have no revision of their own; the entity tag is a hash of what was sent.
         revision = success.revision or hashlib.sha256(msgspec.json.encode(success.data)).hexdigest()[:32]
         envelope["revision"] = revision
-        if self._cluster.generation is Generation.NEWER:
+        if success.metadata or self._cluster.switches.envelope_metadata:
             envelope["metadata"] = success.metadata
         return _Made(success.status, self._wrapped(envelope, taken, token), {"ETag": f'"{revision}"'})
 
@@ -146,25 +165,27 @@ class Front:
         return envelope
 
     def _send(self, made: _Made) -> Response:
-        content = msgspec.json.encode(made.envelope)
+        content = msgspec.json.encode(made.envelope) if made.file is None else made.file.octets
         return made.status, {"Content-Type": "application/json", **made.headers}, content
 
 
 def _page_keys(page: Page) -> Json:
     keys: Json = {"page_size": page.size, "start_key": page.start}
     if page.following is not None:
-        keys["next_start_key"] = base64.urlsafe_b64encode(json.dumps(page.following).encode()).decode()
+        keys[page.key] = base64.urlsafe_b64encode(json.dumps(page.following).encode()).decode()
     return keys
 
 
-def _need(taken: Taken) -> None:
-    if not taken.granted:
-        raise Refusal(429, "too_many_requests", {"message": "too many requests"})
+def _media_type(headers: Mapping[str, str]) -> str:
+    return headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
-def _data(body: bytes) -> dict[str, Any]:
+def _read(request: Request) -> None:
+    """Take the envelope out of the body, but not where the body says that it is none."""
+    if request.file.content_type not in ("", "application/json"):
+        return
     try:
-        envelope = json.loads(body or b"{}")
+        envelope = json.loads(request.file.octets or b"{}")
     except ValueError as error:
         raise Refusal(400, "parse_error", {"message": "failed to parse request body"}) from error
     data = envelope.get("data", {}) if isinstance(envelope, dict) else None
@@ -172,7 +193,8 @@ def _data(body: bytes) -> dict[str, Any]:
         errors = Errors()
         errors.add("data", "type", "Value did not match type(s): object", target="object")
         raise errors.refusal()
-    return data
+    request.data = data
+    request.accepts_charges = envelope.get("accept_charges") is True
 
 
 def _route(method: str, path: str) -> tuple[Handler | None, dict[str, str], list[str]]:

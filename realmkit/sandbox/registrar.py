@@ -141,6 +141,7 @@ class EmbeddedRegistrar:
     Attributes:
         refused: (username, realm in lower case) pairs that are answered 403 whatever they send: a fault for tests,
             which may be changed at will.
+        sticky: whether a cached authorisation spares the challenge, as above; may be changed at will.
         watch: called after every REGISTER that made or ended a row, but not for refreshes; no lock is held.
     """
 
@@ -154,6 +155,7 @@ class EmbeddedRegistrar:
         default: int = 600,
     ) -> None:
         self.refused: set[tuple[str, str]] = set()
+        self.sticky = True
         self.watch: Callable[[], None] = _nobody
         self._clock = clock
         self._deliver = deliver
@@ -229,7 +231,7 @@ class EmbeddedRegistrar:
     def _is_cached(self, key: tuple[str, str], source: str) -> bool:
         """Whether it needs no authorisation: an entry in the cache, and a row from the same source."""
         until = self._cached_until.get(key)
-        if until is None or until <= self._clock.now():
+        if not self.sticky or until is None or until <= self._clock.now():
             return False
         return any(contact.source == source for contact in self._live(key))
 

@@ -26,7 +26,19 @@ DEVICE_DEFAULTS: Final[Json] = {
 """Schema defaults that a save writes into the document where the client left them out."""
 
 READ_ONLY_ACCOUNT_KEYS: Final = frozenset(
-    ("billing_mode", "superduper_admin", "wnm_allow_additions", "created", "is_reseller", "reseller_id", "id")
+    (
+        "_read_only",
+        "api_key",
+        "billing_mode",
+        "created",
+        "id",
+        "is_reseller",
+        "notification_preference",
+        "reseller_id",
+        "superduper_admin",
+        "trial_time_left",
+        "wnm_allow_additions",
+    )
 )
 
 
@@ -71,6 +83,16 @@ def bad_identifier(cause: str) -> Refusal:
     return Refusal(404, "bad_identifier", {"message": "bad identifier", "cause": cause})
 
 
+def forbidden() -> Refusal:
+    """The 403."""
+    return Refusal(403, "forbidden", {"message": "forbidden"})
+
+
+def conflict() -> Refusal:
+    """The 409 of a document that is there already."""
+    return Refusal(409, "datastore_conflict", {"message": "datastore conflict"})
+
+
 def merge(document: Json, patch: Json) -> Json:
     """What PATCH makes of a document: objects are merged, null deletes, all else replaces."""
     merged = copy.deepcopy(document)
@@ -94,13 +116,6 @@ def with_defaults(data: Json, defaults: Json) -> Json:
         else:
             filled.setdefault(key, copy.deepcopy(value))
     return filled
-
-
-def check_account(data: Json, errors: Errors) -> None:
-    """The schema of accounts, as far as a realm's move meets it."""
-    _text(data, "name", 1, 128, errors, required=True)
-    _text(data, "timezone", 5, 32, errors)
-    _realm(data.get("realm"), "realm", errors)
 
 
 def check_device(data: Json, errors: Errors) -> None:

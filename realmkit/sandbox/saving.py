@@ -9,11 +9,11 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
-from realmkit.sandbox import rules
+from realmkit.sandbox import rules, schema
 from realmkit.sandbox.events import EventKind
-from realmkit.sandbox.rules import Errors, letters
+from realmkit.sandbox.handling import reseller_of
+from realmkit.sandbox.rules import Errors, Refusal
 from realmkit.sandbox.store import Document, Json, gregorian
-from realmkit.sandbox.switches import Generation
 
 if TYPE_CHECKING:
     from realmkit.sandbox.cluster import Cluster
@@ -22,24 +22,27 @@ if TYPE_CHECKING:
 
 
 def create_account(cluster: Cluster, parent: str | None, data: Json) -> Document:
-    """PUT /accounts/{parent}. A refusal leaves nothing behind."""
-    data = _account_data(cluster, data)
+    """PUT /accounts/{parent}. A refusal, and a failure on the way, leave nothing behind."""
     errors = Errors()
-    rules.check_account(data, errors)
+    data = _account_data(cluster, data, errors)
     _check_account_unique(cluster, None, data, errors)
     errors.refuse()
-    enabled = data.pop("enabled", True)
-    account = cluster.store.add("account", None, data, parent=parent, enabled=enabled)
+    above = cluster.store.get(parent or "", "account")
+    enabled = data.pop("enabled", True if above is None else above.private["enabled"])
+    account = cluster.store.add("account", None, data, parent=parent, enabled=enabled, reseller=parent is None)
     account.private["api_key"] = hashlib.sha256(f"api key of {account.id}".encode()).hexdigest()
-    cluster.push_credentials()
+    if cluster.switches.account_creation_fails:
+        cluster.store.remove(account)
+        raise Refusal(500, "unspecified_fault", {"message": "unspecified fault"})
+    if cluster.aggregates:
+        cluster.push_credentials()  # sip_auth is asked only about realms that are no account's
     return account
 
 
 def save_account(cluster: Cluster, account: Document, data: Json) -> None:
     """POST and PATCH of an account, given whole. Nothing is done to registrations or devices by a new realm (F1)."""
-    data = _account_data(cluster, data)
     errors = Errors()
-    rules.check_account(data, errors)
+    data = _account_data(cluster, data, errors)
     errors.refuse()
     _check_account_unique(cluster, account, data, errors)
     if errors.found and not cluster.switches.rejected_update_saves:
@@ -55,24 +58,32 @@ def save_account(cluster: Cluster, account: Document, data: Json) -> None:
     errors.refuse()
 
 
-def _account_data(cluster: Cluster, data: Json) -> Json:
+def delete_account(cluster: Cluster, account: Document) -> None:
+    """DELETE of an account and of all that is in its database."""
+    if cluster.store.tree.children(account.id):
+        raise Refusal(500, "account_has_descendants", {"message": "account has descendants"})
+    for device in list(cluster.store.all("device", account.id)):
+        delete_device(cluster, device)
+    cluster.store.remove_account(account)
+    cluster.push_credentials()
+
+
+def _account_data(cluster: Cluster, data: Json, errors: Errors) -> Json:
     """Without what is not the client's to set, and with a realm, which loses its spaces and nothing else."""
     kept = {key: value for key, value in data.items() if key not in rules.READ_ONLY_ACCOUNT_KEYS}
     if isinstance(kept.get("realm"), str):
         kept["realm"] = kept["realm"].replace(" ", "")
     if not kept.get("realm"):
         kept["realm"] = f"{cluster.store.new_id('realm')[:6]}.{cluster.switches.account_realm_suffix}"
-    return kept
+    return schema.read(schema.ACCOUNT, kept, errors, strict=cluster.switches.strict_schemas)
 
 
 def _check_account_unique(cluster: Cluster, account: Document | None, data: Json, errors: Errors) -> None:
-    for other in cluster.store.all("account"):
-        if other is account:
-            continue
-        if other.data["realm"].lower() == str(data["realm"]).lower():
-            errors.add("realm", "unique", "Account realm already in use", cause=data["realm"])
-        if letters(other.data["name"]) == letters(str(data.get("name", ""))):
-            errors.add("name", "unique", "Account name already in use", cause=data["name"])
+    name, realm = str(data.get("name", "")), str(data["realm"])
+    if [one for one in cluster.store.tree.of_realm(realm) if one is not account]:
+        errors.add("realm", "unique", "Account realm already in use", cause=realm)
+    if [one for one in cluster.store.tree.of_name(name) if one is not account]:
+        errors.add("name", "unique", "Account name already in use", cause=name)
 
 
 # --- devices --------------------------------------------------------------------------------------------------------
@@ -191,11 +202,11 @@ def _flush_after_save(cluster: Cluster, account: Document, before: Document, dev
 def _sync_after_save(cluster: Cluster, account: Document, before: Document, device: Document, method: str) -> None:
     """F5: in 2024 every save sends a check-sync (F6: but PATCH), in 2026 only one that changes the SIP credentials."""
     username = device.at("sip", "username")
-    if not username or method == "PATCH":
+    if not username or (method == "PATCH" and not cluster.switches.patch_syncs):
         return
     credentials = (("sip", "username"), ("sip", "password"))
     changed = any(before.at(*path) != device.at(*path) for path in credentials)
-    if cluster.generation is Generation.OLDER or changed:
+    if cluster.switches.saves_always_sync or changed:
         cluster.notify(account, username, cluster.switches.check_sync_event)
 
 
@@ -245,12 +256,12 @@ def account_facts(cluster: Cluster, account: Document) -> Json:
         "billing_mode": "normal",
         "created": gregorian(account.created),
         "enabled": account.private["enabled"],
-        "is_reseller": account.private["parent"] is None,
-        "reseller_id": next(one.id for one in cluster.store.all("account")),
+        "is_reseller": account.private["reseller"],
+        "reseller_id": reseller_of(cluster, account).id,
         "superduper_admin": False,
         "wnm_allow_additions": False,
     }
-    if cluster.generation is Generation.NEWER:
+    if cluster.switches.api_key_shown:
         facts["api_key"] = account.private["api_key"]
     return facts
 

@@ -136,15 +136,28 @@ CHECKED = {
     ("POST", "connectivity"): "connectivity",
     ("POST", "faxboxes"): "faxbox",
     ("PATCH", "accounts"): "accounts",
+    ("PUT", "accounts"): "accounts",
+    ("POST", "accounts"): "accounts",
+    ("PUT", "users"): "users",
+    ("POST", "users"): "users",
+    ("POST", "limits"): "limits",
+    ("PUT", "ledgers"): "ledgers",
+    ("PUT", "callflows"): "callflows",
+    ("POST", "callflows"): "callflows",
+    ("PUT", "whitelabel"): "whitelabel",
+    ("POST", "whitelabel"): "whitelabel",
 }
+NO_SCHEMA = ("sync", "services", "blacklist", "domains", "emails", "verify")  # Kazoo has none for these
 
 
 def check_body(request: httpx2.Request) -> str | None:
     """Check what was sent; the schema that it was checked against."""
     if not SCHEMAS.is_dir() or not request.content or request.method == "DELETE":
         return None
+    if request.headers["Content-Type"] != "application/json":
+        return None
     parts = request.url.path.removeprefix("/v2/").split("/")
-    if parts[-1] == "sync":
+    if parts[-1] in NO_SCHEMA:
         return None
     name = CHECKED[request.method, parts[2] if len(parts) > 2 else parts[0]]
     data = json.loads(request.content)["data"]

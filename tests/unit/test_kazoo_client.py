@@ -590,7 +590,7 @@ def test_a_change_that_cannot_be_read_again_is_unknown(answer: Step) -> None:
 
 
 def test_an_ok_that_saved_nothing_is_not_believed() -> None:
-    script = Script(account(), *FREE, account(NEW, "2-b"), account())
+    script = Script(account(), *FREE, account(NEW, "2-b"), account(), account())
     with pytest.raises(NotKeptError, match="reading it again shows otherwise"):
         crossbar(script).set_account_realm(ACME, NEW)
 
@@ -657,9 +657,8 @@ def test_the_account_realm_may_be_dropped_from_a_device() -> None:
 
 
 def test_another_realm_may_not_be_dropped() -> None:
-    script = Script(
-        device(), device(revision="2-b"), device(revision="2-b"), account(), device(revision="2-b"), account()
-    )
+    dropped = [device(revision="2-b"), account()]
+    script = Script(device(), device(revision="2-b"), *dropped * 3)
     with pytest.raises(NotKeptError, match=r"sip\.realm"):
         crossbar(script).save_device(ACME, pinned())
 

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from realmkit.kazoo.brand import merged
 from realmkit.kazoo.documents import (
     Account,
     Cdr,
@@ -26,6 +27,7 @@ from realmkit.kazoo.documents import (
     to_gregorian,
 )
 from realmkit.kazoo.saving import differences
+from realmkit.kazoo.setupdocuments import AccountRow, Callflow, Limits, Sender, User, WhiteLabel
 
 SECRET = "s3cret-of-the-phone"
 JSON = st.recursive(
@@ -261,3 +263,48 @@ def test_gregorian_seconds_and_back(instant: datetime) -> None:
 def test_documents_need_no_http() -> None:
     program = "import sys, realmkit.kazoo.documents, realmkit.kazoo.client; sys.exit('httpx2' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+# ---- what setting up is about
+
+
+@given(OBJECT, OBJECT)
+def test_what_was_merged_once_is_merged(old: dict[str, Any], new: dict[str, Any]) -> None:
+    once = merged(old, new)
+    assert merged(once, new) == once
+    assert merged(once, {}) == once
+    assert all(once[key] == old[key] for key in old.keys() - new.keys())
+
+
+@given(OBJECT)
+def test_setup_documents_keep_every_key(data: dict[str, Any]) -> None:
+    for kind in (User, Limits, Callflow, WhiteLabel, Sender):
+        document = kind.from_json(data)
+        assert document.to_json() == data
+        assert document == kind.from_json(document.to_json())
+        assert isinstance(document.name, str)
+    assert Callflow.from_json(data).numbers in ((), Callflow.from_json(data).data.get("numbers"))
+    assert Limits.from_json(data).trunks("twoway") == 0 or "twoway_trunks" in data
+
+
+def test_older_documents_types_are_read_with_tolerance() -> None:
+    assert Limits.from_json({"twoway_trunks": "4", "allow_prepay": "false"}).trunks("twoway") == 4
+    assert not Limits.from_json({"allow_prepay": "false"}).allow_prepay
+    assert Callflow.from_json({"numbers": ["no_match", 100, None], "flow": "x"}).numbers == ("no_match", "100")
+    assert Callflow.from_json({"flow": "x"}).module == ""
+    assert User.from_json({"first_name": "Ann"}).name == "Ann"
+
+
+def test_a_row_tells_what_is_above_where_it_says() -> None:
+    row = {"id": "a", "name": "", "realm": "r.example"}
+    assert AccountRow.from_json(row).tree == ()
+    assert AccountRow.from_json(row | {"tree": ["m", "r"]}).tree == ("m", "r")
+    for key in row:
+        with pytest.raises(ValueError, match="without id, name or realm"):
+            AccountRow.from_json({other: value for other, value in row.items() if other != key})
+
+
+def test_an_account_with_other_data_keeps_its_revision_and_facts() -> None:
+    account = Account.from_json({"id": "a", "name": "Acme"}, "1-a")
+    changed = account.with_data({"id": "a", "name": "Other", "l": [1]})
+    assert (changed.name, changed.revision, changed.data["l"]) == ("Other", "1-a", (1,))

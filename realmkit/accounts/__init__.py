@@ -1,0 +1,1 @@
+"""Customers' accounts on the platform, each from one reviewable file: planned, applied, shown, found."""
