@@ -155,6 +155,15 @@ class Desk:
             raise self.project.document.error(path, error.message, error.hint) from error
         return delegation.discover(zone, self.resolvers(), self.query_options())
 
+    def https_names(self) -> dict[Name, tuple[int, ...]]:
+        """Names of ours at which browsers and programs meet a certificate, with the ports."""
+        return {
+            names.from_text(label, names.absolute(domain)): entry.https
+            for domain, hosts in self.project.config.whitelabel.items()
+            for label, entry in hosts.items()
+            if entry.https
+        }
+
     def zones_about(self, only: Collection[Name] | None) -> list[Name]:
         """The zones that a narrowed command has to read: those of its names, and those of the hosts they lead to."""
         if only is None:

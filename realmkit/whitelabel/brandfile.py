@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta, Struct, field
@@ -182,6 +183,16 @@ def all_brands(project: Path) -> list[BrandFile]:
     """Every white-label domain of the project, by name. Raises as `open_brand` does."""
     found = sorted((project / DIRECTORY).glob("*.yml"))
     return [open_brand(project, path.stem) for path in found]
+
+
+def https_of(file: BrandFile) -> list[tuple[Name, int]]:
+    """Where browsers and programs meet a certificate: host and port of portal and API, where they are https."""
+    found: dict[tuple[Name, int], None] = {}
+    for url in (file.brand.portal, file.brand.api):
+        parts = urlsplit(url or "")
+        if parts.scheme == "https" and parts.hostname:
+            found[names.absolute(parts.hostname), parts.port or 443] = None
+    return list(found)
 
 
 def schema() -> dict[str, object]:

@@ -14,7 +14,7 @@ from realmkit.dns.realm import Shape
 from realmkit.dns.wanted import Wanted, edge_of
 from realmkit.errors import InputError
 from realmkit.whitelabel import domains
-from realmkit.whitelabel.brandfile import DIRECTORY, LIVE, all_brands
+from realmkit.whitelabel.brandfile import DIRECTORY, LIVE, all_brands, https_of
 from realmkit.whitelabel.compose import compose, join, pool_of
 
 if TYPE_CHECKING:
@@ -77,6 +77,14 @@ class Desk(dnsdesk.Desk):
             base, looked_up = super().wanted()
             self._whole = self._with_brands(base, looked_up), looked_up
         return self._whole
+
+    def https_names(self) -> dict[Name, tuple[int, ...]]:
+        """As for the configuration's hosts, and the portal and API of every brand."""
+        found = super().https_names()
+        for file in all_brands(self.project.directory):
+            for name, port in https_of(file):
+                found[name] = tuple(dict.fromkeys((*found.get(name, ()), port)))
+        return found
 
     def composed(self, file: BrandFile) -> Composed | None:
         """What a brand wants; None where the platform was never asked for its template."""

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from msgspec import Struct
 
 from realmkit import errors
 from realmkit.dns import findings as levels
-from realmkit.dns import names, workflow
+from realmkit.dns import workflow
 from realmkit.dns.findings import LEVELS, Finding
 from realmkit.dns.names import Name
 from realmkit.dns.verify import Report
 from realmkit.errors import InputError, ProviderError, RealmkitError
 from realmkit.whitelabel import document, plan
+from realmkit.whitelabel.brandfile import https_of
 from realmkit.whitelabel.desk import kept_template
 from realmkit.whitelabel.opinion import Opinion, opinions
 from realmkit.whitelabel.platform import standing
@@ -128,12 +128,7 @@ def _mail(desk: Desk, file: BrandFile, composed: Composed) -> list[Finding]:
 
 def sites_of(file: BrandFile) -> list[Site]:
     """Portal and API, where they are https."""
-    found: dict[Site, None] = {}
-    for url in (file.brand.portal, file.brand.api):
-        parts = urlsplit(url or "")
-        if parts.scheme == "https" and parts.hostname:
-            found[Site(names.absolute(parts.hostname), parts.port or 443)] = None
-    return list(found)
+    return [Site(*place) for place in https_of(file)]
 
 
 def _brand(platform: Platform, file: BrandFile) -> Iterator[Finding]:

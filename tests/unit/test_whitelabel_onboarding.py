@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from realmkit import errors
+from realmkit.dns import names
 from realmkit.dns.findings import Finding
 from realmkit.errors import InputError, ProviderError, RealmkitError, RefusedError
 from realmkit.kazoo.brand import Branding
@@ -450,3 +451,10 @@ def test_an_unknown_account_is_one_clear_error(place: Place) -> None:
     place.write(base=MENDED.replace("Acme", "Nobody"))
     with pytest.raises(InputError):
         place.crossbar().find_account(place.file.brand.account)
+
+
+def test_health_knows_where_a_brand_has_certificates(place: Place) -> None:
+    dressed(place)
+    assert place.desk().https_names() == {
+        names.absolute(f"portal.{place.domain}"): (443,), names.absolute(f"api.{place.domain}"): (8443,),
+    }  # fmt: skip

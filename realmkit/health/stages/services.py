@@ -94,13 +94,7 @@ def portals(ground: Ground) -> Iterator[Finding]:
 def _https(ground: Ground) -> dict[Name, tuple[int, ...]]:
     """Names of white-label domains that browsers and programs come to, with the ports."""
     looked_at = {task.name for task in ground.looked_at}
-    found = {}
-    for domain, hosts in ground.desk.project.config.whitelabel.items():
-        for label, entry in hosts.items():
-            name = names.from_text(label, names.absolute(domain))
-            if entry.https and name in looked_at:
-                found[name] = entry.https
-    return found
+    return {name: ports for name, ports in ground.desk.https_names().items() if name in looked_at}
 
 
 def _trust(ground: Ground) -> Path | None:
