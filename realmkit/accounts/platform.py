@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from realmkit.accounts.plan import Lists, Seen, credit_key, credits_of
-from realmkit.kazoo.money import LEDGER
-from realmkit.kazoo.paging import rows_between
 from realmkit.kazoo.setup import AccountSetup
-from realmkit.kazoo.values import mapping, text
 
 if TYPE_CHECKING:
     from realmkit.accountfile import Account
     from realmkit.kazoo.client import Crossbar
     from realmkit.kazoo.documents import Account as Document
     from realmkit.kazoo.setupdocuments import AccountRow
-
-_LONG_AGO: Final = timedelta(days=3653)  # how far to look for payments of an account of unknown age
-_SKEW: Final = timedelta(days=1)  # how far the platform's clock may be from ours
 
 
 class Platform:
@@ -104,13 +97,5 @@ class Platform:
         labels = frozenset(credits_of(file))
         if labels <= known:
             return labels
-        keys = self._payments(account)
+        keys = self.setup.paid(account)
         return (labels & known) | {label for label in labels if credit_key(account, label) in keys}
-
-    def _payments(self, account: str) -> set[str]:
-        """The keys of all payments since the account was made: a request for each month."""
-        connection = self.crossbar.connection
-        now = connection.now()
-        since = (self.crossbar.account(account).created or now - _LONG_AGO) - _SKEW
-        entries = rows_between(connection, since, now + _SKEW, "accounts", account, "ledgers", LEDGER)
-        return {text(mapping(mapping(entry).get("source")).get("id")) or "" for entry in entries}
