@@ -1,6 +1,6 @@
 """`make bench`: every figure of the README's table, measured beside its peer in this run.
 
-python -m bench              all of it (fifteen minutes on two cores)
+python -m bench              all of it (eleven minutes on two cores)
 python -m bench plan axfr    some of it: plan, zones, axfr, ttl, clouds, start, moves, engine, health, zonemaster,
                              accounts
 """
