@@ -9,7 +9,7 @@ from typing import Any
 
 from realmkit.sandbox.cluster import Cluster, Generation
 from realmkit.sandbox.registrar import Answer, Contact, EmbeddedRegistrar, Register
-from tests.unit.heldtoschemas import SCHEMAS, check_schema, hold_to_schemas
+from tests.unit.heldtoschemas import SCHEMAS, check_schema, unhold
 
 __all__ = ["NEW", "OLD", "SCHEMAS", "ManualClock", "Platform", "check_schema", "device"]
 
@@ -43,12 +43,10 @@ class Platform:
         self.reseller = self.cluster.add_account("Reseller", "reseller.voice.example")
         self.account = self.cluster.add_account("Acme", OLD, "America/New_York")
         self.token = ""
-        if SCHEMAS.is_dir():
-            hold_to_schemas(self.cluster)
 
     def unheld(self) -> None:
         """From now on bodies may break their schemas: the platform takes some that do."""
-        vars(self.cluster).pop("handle", None)
+        unhold(self.cluster)
 
     def _deliver(self, contact: Contact, event: str) -> None:
         self.sent.append((f"{contact.username}@{contact.realm}", event))
