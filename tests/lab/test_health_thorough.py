@@ -172,7 +172,7 @@ def test_a_record_that_is_taken_away_everywhere_is_missing_and_fax_mail_with_it(
 
 
 def test_what_the_resolver_remembers_is_told_with_its_name(world: World) -> None:
-    world.resolver.query(REALM, "MX")
+    wait_for("the resolver has it", lambda: "10 mx" in world.resolver.query(REALM, "MX").to_text())
     changed = world.named.serial(f"{ZONE}.")
     update(world.named, ZONE, f"update delete {REALM}. MX", f"update add {REALM}. 300 MX 20 mx.{ZONE}.")
     try:
