@@ -124,11 +124,11 @@ def _failed(error: BaseException, args: list[str]) -> int:
 
 
 def _show_error(error: errors.RealmkitError, args: list[str]) -> None:
+    from realmkit.cli.app import say_error
+
     if "--json" in args:
         import json
 
         body: dict[str, Any] = {"kind": "realmkit.error", "version": 1, "error": type(error).__name__}
         click.echo(json.dumps(body | {"message": error.message, "hint": error.hint, "exit_code": error.exit_code}))
-    click.echo(click.style("error: ", fg="red", bold=True) + error.message, err=True)
-    if error.hint:
-        click.echo(click.style(" hint: ", fg="cyan") + error.hint, err=True)
+    say_error(error)

@@ -287,8 +287,7 @@ def find(app: App, text: str) -> int:
 @contextmanager
 def _office(app: App, *, accept_charges: bool = False) -> Iterator[Office]:
     from realmkit.accounts.office import open_office
-    from realmkit.clock import SystemClock
-    from realmkit.config import open_project
 
-    with open_office(open_project(app.directory), SystemClock(), accept_charges=accept_charges) as office:
+    desk = app.desk()
+    with open_office(desk.project, desk.clock, accept_charges=accept_charges) as office:
         yield office

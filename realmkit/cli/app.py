@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from realmkit.dns.desk import Desk, Meter
+    from realmkit.errors import RealmkitError
     from realmkit.migrate.journal import Journal
 
 F = TypeVar("F", bound="Callable[..., Any]")
@@ -107,6 +108,13 @@ def common(command: F) -> F:
         return command(app, *args, **kwargs)
 
     return cast("F", wrapper)
+
+
+def say_error(error: RealmkitError) -> None:
+    """What went wrong and how to mend it, on standard error."""
+    click.echo(click.style("error: ", fg="red", bold=True) + error.message, err=True)
+    if error.hint:
+        click.echo(click.style(" hint: ", fg="cyan") + error.hint, err=True)
 
 
 def show_progress() -> bool:

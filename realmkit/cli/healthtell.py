@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from realmkit import durable
+from realmkit.cli.app import say_error
 from realmkit.errors import RealmkitError
 
 if TYPE_CHECKING:
@@ -125,9 +126,7 @@ def failures(steps: Iterable[Callable[[], None]]) -> list[RealmkitError]:
         try:
             step()
         except RealmkitError as error:
-            click.echo(click.style("error: ", fg="red", bold=True) + error.message, err=True)
-            if error.hint:
-                click.echo(click.style(" hint: ", fg="cyan") + error.hint, err=True)
+            say_error(error)
             found.append(error)
     return found
 

@@ -55,8 +55,8 @@ def show(app: App, name: str, *, as_yaml: bool) -> int:
     from realmkit.health import checkset
     from realmkit.migrate import playbook as books
 
-    if checkset.is_named(name, app.directory):
-        checks = checkset.open_(name, app.directory)
+    checks = checkset.named(name, app.directory)
+    if checks is not None:
         text = checks.document.text.rstrip() if as_yaml else _checks_text(checks.checkset)
         app.emit("playbook", lambda: msgspec.to_builtins(checks.checkset), lambda: text)
         return errors.OK
@@ -83,11 +83,13 @@ def lint(app: App, name: str, *, allow: tuple[str, ...]) -> int:
     from realmkit.migrate import playbooklint
 
     path = Path(name)
-    if checkset.is_named(str(path.resolve()) if path.is_file() else name, app.directory):
-        ids = _ids(checkset.find(str(path.resolve()) if path.is_file() else name, app.directory))
+    place = str(path.resolve()) if path.is_file() else name
+    checks = checkset.named(place, app.directory)
+    if checks is not None:
+        ids = _ids(checks.checkset)
         app.emit("playbook-lint", lambda: {"checks": ids}, lambda: f"nothing found: it makes {len(ids)} checks")
         return errors.OK
-    file = books.find(str(path.resolve()) if path.is_file() else name, app.directory)
+    file = books.find(place, app.directory)
     playbooklint.check(file, allow)
     steps = len(books.walk(file.playbook.steps, ())) + len(books.walk(file.playbook.rollback, ()))
     app.emit("playbook-lint", lambda: {"steps": steps}, lambda: f"nothing found: {steps} steps judged")
@@ -98,8 +100,9 @@ def _titled(name: str, directory: Path) -> str:
     from realmkit.health import checkset
     from realmkit.migrate import playbook as books
 
-    if checkset.is_named(name, directory):
-        return checkset.find(name, directory).title
+    checks = checkset.named(name, directory)
+    if checks is not None:
+        return checks.checkset.title
     return books.find(name, directory).playbook.title
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from realmkit.dns.verify import Observation, Report
     from realmkit.dns.workflow import Applied, Linted, Planned
 
-_LEVEL_COLOUR: Final = {
+LEVEL_COLOUR: Final = {
     "critical": "red", "error": "red", "unknown": "magenta", "warning": "yellow", "notice": "cyan",
 }  # fmt: skip
 _STATE_COLOUR: Final = {"ok": "green", "warning": "yellow", "failed": "red", "unknown": "magenta"}
@@ -43,7 +43,7 @@ def findings_text(findings: Iterable[Finding]) -> str:
 
 
 def _finding_text(finding: Finding) -> str:
-    head = click.style(f"{finding.level:8} {finding.id}", fg=_LEVEL_COLOUR[finding.level])
+    head = click.style(f"{finding.level:8} {finding.id}", fg=LEVEL_COLOUR[finding.level])
     lines = [f"{head}  {finding.subject}: {finding.message}"]
     seen = f"expected {finding.expected}" if finding.expected else ""
     if finding.seen:

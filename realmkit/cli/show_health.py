@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from realmkit.cli.show import count
+from realmkit.cli.show import LEVEL_COLOUR, count
 from realmkit.dns.findings import LEVELS
 from realmkit.health.outputs import duration, looked_at, printable, tally
 
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from realmkit.health.outputs import Table
     from realmkit.health.verdict import Entry, Phase, Verdict
 
-_COLOUR: Final = {"critical": "red", "error": "red", "unknown": "magenta", "warning": "yellow", "notice": "cyan"}
 _MANY: Final = 5  # findings of one check; of more the first few are shown
 _NEWS: Final = ("new", "expired", "worse", "reminder", "recovered")
 _INDENT: Final = " " * 10
@@ -58,7 +57,7 @@ def _grouped(entries: tuple[Entry, ...], table: Table | None, most: int, show: C
         many = sorted(some, key=lambda one: one.phase == "soft")  # what is certain stands for what may not be
         if len(many) > most:
             title = _title(check, table)
-            head = click.style(f"{level:8} {check}", fg=_COLOUR[level])
+            head = click.style(f"{level:8} {check}", fg=LEVEL_COLOUR[level])
             lines.append(f"{head}  {title}: {count(len(many), 'subject')}")
         lines += [show(entry) for entry in many[:most]]
         if len(many) > most:
@@ -77,7 +76,7 @@ def _title(check: str, table: Table | None) -> str:
 def _entry_text(entry: Entry, verdict: Verdict) -> str:
     """A finding with what was expected, what was seen, how to mend it, and how it stands."""
     recovered = entry.phase == "recovered"
-    word, colour = ("recovered", "green") if recovered else (entry.finding.level, _COLOUR[entry.finding.level])
+    word, colour = ("recovered", "green") if recovered else (entry.finding.level, LEVEL_COLOUR[entry.finding.level])
     lines = [_head(word, colour, entry)]
     if not recovered:
         lines += [f"{_INDENT}{text}" for text in _details(entry)]
@@ -92,7 +91,7 @@ def _news_text(entry: Entry, verdict: Verdict) -> str:
         "new": "new", "worse": "worse", "reminder": "still", "recovered": "recovered",
         "expired": f"no longer accepted (until {entry.until}: {printable(entry.reason)})",
     }  # fmt: skip
-    colour = "green" if entry.news == "recovered" else _COLOUR[entry.finding.level]
+    colour = "green" if entry.news == "recovered" else LEVEL_COLOUR[entry.finding.level]
     why = words[entry.news or "new"]
     lines = [_head(f"{why}: {entry.finding.level}", colour, entry)]
     if entry.news == "recovered":
@@ -144,6 +143,6 @@ def _summary(verdict: Verdict) -> str:
         ("accepted", "accepted"),
         ("known", "in the baseline"),
     )
-    parts = [click.style(head, fg=_COLOUR[worst] if worst else "green", bold=True)]
+    parts = [click.style(head, fg=LEVEL_COLOUR[worst] if worst else "green", bold=True)]
     parts += [f"{len(verdict.of(phase)):,} {words}" for phase, words in numbers if verdict.of(phase)]
     return "; ".join([*parts, looked_at(verdict)])

@@ -8,6 +8,7 @@ from realmkit.dns import blame, names, query
 from realmkit.dns import records as rr
 from realmkit.dns.checkup import Check, failure
 from realmkit.dns.delegation import delegated
+from realmkit.dns.fields import targets
 from realmkit.dns.plan import group_of
 from realmkit.dns.provider import KnowsServers, limits_of
 from realmkit.dns.records import type_to_text
@@ -100,10 +101,8 @@ def _fitness(desk: Desk, live: Zone) -> Iterator[Check]:
 
 def _targets(desk: Desk, live: Zone) -> set[Name]:
     """The hosts that SRV and MX records of ours lead to."""
-    skipped = {rr.SRV: 6, rr.MX: 2}
     wanted = desk.wanted()[0].zones
-    found = (one for rrsets in wanted.values() for one in rrsets.values() if one.type in skipped)
-    hosts = {rdata[skipped[one.type] :] for one in found for rdata in one.rdata}
+    hosts = {host for rrsets in wanted.values() for one in rrsets.values() for host in targets(one)}
     return {host for host in hosts if names.is_under(host, live.name)}
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from realmkit.dns import names
 from realmkit.dns import records as rr
 from realmkit.dns.answer import Kind, ZoneIndex, lookup
+from realmkit.dns.fields import negative_ttl
 from realmkit.dns.findings import LEVELS, Finding, Level
 from realmkit.dns.lint_records import World, check_rrset
 from realmkit.dns.plan import group_of
@@ -168,7 +169,7 @@ def _negative_ttl(index: ZoneIndex) -> Iterator[Finding]:
     soa = index.zone.rrsets.get((index.zone.name, rr.SOA))
     if soa is None:
         return
-    remembered = min(soa.ttl, int.from_bytes(min(soa.rdata)[-4:], "big"))
+    remembered = negative_ttl(soa.ttl, min(soa.rdata))
     if remembered > LONGEST_NEGATIVE:
         yield Finding(
             "MIG03", "notice", names.to_text(index.zone.name),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING, Final
 
-from realmkit.dns import names, rdata
+from realmkit.dns import fields, names, rdata
 from realmkit.dns import records as rr
 from realmkit.dns.answer import Answer, Kind, lookup
 from realmkit.dns.findings import Finding, Level
@@ -190,7 +190,7 @@ def _check_host(world: World, index: ZoneIndex, rrset: RRset, target: Name, ids:
 
 
 def _check_srv(world: World, index: ZoneIndex, rrset: RRset) -> Iterator[Finding]:
-    entries = [_srv_fields(one) for one in rrset.rdata]
+    entries = [fields.srv(one) for one in rrset.rdata]
     if rrset.name[1:2] != b"_":
         yield _finding("SEM10", "warning", rrset, "an SRV set's name begins with a service label such as _sip")
     for _priority, _weight, port, target in entries:
@@ -208,12 +208,6 @@ def _check_srv(world: World, index: ZoneIndex, rrset: RRset) -> Iterator[Finding
         )  # fmt: skip
     if _has_idle_weight([(priority, weight) for priority, weight, _, _ in entries]):
         yield _finding("SEM04", "notice", rrset, "weight 0 beside others: that target gets next to no calls")
-
-
-def _srv_fields(one: bytes) -> tuple[int, int, int, Name]:
-    """Priority, weight, port and target (RFC 2782)."""
-    priority, weight, port = (int.from_bytes(one[at : at + 2], "big") for at in (0, 2, 4))
-    return priority, weight, port, one[6:]
 
 
 def _has_idle_weight(weights: list[tuple[int, int]]) -> bool:
@@ -250,21 +244,10 @@ def _special_range(octets: bytes) -> str | None:
     return next((text for text in (*_PRIVATE, *_NEVER) if address in ip_network(text)), None)
 
 
-def _strings(one: bytes) -> tuple[bytes, bytes, bytes, Name]:
-    """Flags, service, regexp and replacement of a NAPTR record."""
-    parts = []
-    offset = 4
-    for _ in range(3):
-        end = offset + 1 + one[offset]
-        parts.append(one[offset + 1 : end])
-        offset = end
-    return parts[0], parts[1], parts[2], one[offset:]
-
-
 def _check_naptr(world: World, index: ZoneIndex, rrset: RRset) -> Iterator[Finding]:
     places: dict[bytes, set[bytes]] = {}
     for one in rrset.rdata:
-        flags, service, regexp, replacement = _strings(one)
+        _, _, flags, service, regexp, replacement = fields.naptr(one)
         places.setdefault(one[:4], set()).add(service.upper())
         for check, message in _naptr_slips(flags, service, regexp, replacement):
             yield _finding(check, "error", rrset, message, seen=rdata.to_text(rr.NAPTR, one))

@@ -6,13 +6,12 @@ a server that kept silent proves nothing.
 
 from __future__ import annotations
 
-import struct
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from msgspec import Struct
 
-from realmkit.dns import names, rdata
+from realmkit.dns import fields, names, rdata
 from realmkit.dns import records as rr
 from realmkit.dns.lint_records import NAPTR_SERVICES
 from realmkit.dns.names import Name
@@ -23,6 +22,7 @@ from realmkit.health.seen.sip import SipTask
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from realmkit.dns.fields import Naptr, Srv
     from realmkit.dns.records import RRset, Type
     from realmkit.health.clients import Profile
     from realmkit.health.seen.realm import HostSeen, RealmSeen, Sight, View
@@ -82,49 +82,18 @@ class Landing(Struct, frozen=True):
         return frozenset([hop.address for hop in self.hops])
 
 
-class Naptr(NamedTuple):
-    """A NAPTR record (RFC 3403 section 4.1); flags and service in upper case."""
-
-    order: int
-    preference: int
-    flags: bytes
-    service: bytes
-    regexp: bytes
-    replacement: Name
-
-
-class Srv(NamedTuple):
-    """An SRV record (RFC 2782)."""
-
-    priority: int
-    weight: int
-    port: int
-    target: Name
-
-
 @lru_cache(65536)
 def read_naptr(one: bytes) -> Naptr:
-    """The fields of a NAPTR record, from its rdata in canonical wire form."""
-    parts = []
-    offset = 4
-    for _ in range(3):
-        end = offset + 1 + one[offset]
-        parts.append(one[offset + 1 : end])
-        offset = end
-    order, preference = int.from_bytes(one[:2], "big"), int.from_bytes(one[2:4], "big")
-    return Naptr(order, preference, parts[0].upper(), parts[1].upper(), parts[2], one[offset:])
+    """The fields of a NAPTR record, from its rdata in canonical wire form; flags and service in upper case."""
+    found = fields.naptr(one)
+    return found._replace(flags=found.flags.upper(), service=found.service.upper())
 
 
 @lru_cache(4096)
 def read_srv(rdatas: frozenset[bytes]) -> tuple[Srv, ...]:
     """The records of an SRV set: lower priority first, then the heavier, then by target."""
-    found = [_srv(one) for one in rdatas]
+    found = [fields.srv(one) for one in rdatas]
     return tuple(sorted(found, key=lambda one: (one.priority, -one.weight, one.target, one.port)))
-
-
-def _srv(one: bytes) -> Srv:
-    priority, weight, port = struct.unpack("!HHH", one[:6])
-    return Srv(priority, weight, port, one[6:])
 
 
 def naptr_records(rrset: RRset | None) -> list[Naptr]:

@@ -115,39 +115,35 @@ def is_one(text: str) -> bool:
     return re.search(r"^checks:", text, re.MULTILINE) is not None
 
 
-def is_named(name: str, directory: Path) -> bool:
-    """Whether a name, or a path, is that of a health playbook: of the project's own, or of those that are shipped."""
-    found = _own(name, directory)
-    return name in names() if found is None else is_one(found.text)
-
-
 def find(name: str, directory: Path) -> CheckSet:
     """A health playbook by path, from the project's own `playbooks/`, or one that comes with realmkit.
 
     Raises:
         InputError: there is none, or it can't be read.
     """
-    return open_(name, directory).checkset
-
-
-def open_(name: str, directory: Path) -> CheckSetFile:
-    """Likewise, with its document."""
-    document = _own(name, directory)
-    if document is None and name in names():
-        text = resources.files("realmkit.playbooks").joinpath(f"{name}.yml").read_text(encoding="utf-8")
-        document = yamlfile.loads(text, Path(f"{name}.yml"))
+    document = _document(name, directory)
     if document is None:
         raise InputError(
             f"no health playbook {name!r}", hint=f"there are: {', '.join(names())}; your own go to playbooks/NAME.yml"
         )
-    return CheckSetFile(_read(document), document)
+    return _read(document)
 
 
-def _own(name: str, directory: Path) -> yamlfile.Document | None:
+def named(name: str, directory: Path) -> CheckSetFile | None:
+    """Likewise, with its document; None where the name, or path, is not that of a health playbook."""
+    document = _document(name, directory)
+    return None if document is None or not is_one(document.text) else CheckSetFile(_read(document), document)
+
+
+def _document(name: str, directory: Path) -> yamlfile.Document | None:
+    """The project's own, else one that comes with realmkit."""
     for path in (directory / name, directory / "playbooks" / f"{name}.yml"):
         if path.is_file():
             return yamlfile.load(path)
-    return None
+    if name not in names():
+        return None
+    text = resources.files("realmkit.playbooks").joinpath(f"{name}.yml").read_text(encoding="utf-8")
+    return yamlfile.loads(text, Path(f"{name}.yml"))
 
 
 def _read(document: yamlfile.Document) -> CheckSet:

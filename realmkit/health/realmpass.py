@@ -9,6 +9,7 @@ from msgspec import Struct, structs
 
 from realmkit.dns import names
 from realmkit.dns import records as rr
+from realmkit.dns.fields import replacements, targets
 from realmkit.dns.findings import Finding
 from realmkit.dns.names import Name
 from realmkit.dns.query import Server
@@ -16,7 +17,7 @@ from realmkit.health import liverecords
 from realmkit.health.check import Check, catalog
 from realmkit.health.observe import hosts, realms
 from realmkit.health.seen.realm import Expected, HostSeen, RealmSeen
-from realmkit.health.seen.task import Task, replacements, targets
+from realmkit.health.seen.task import Task
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -56,13 +57,11 @@ class Passed(Struct):
         findings: everything that is not as it should be.
         kept: the pictures that were asked for by `Watch.keep`, and one realm of each shape.
         hosts: every host that a record led to.
-        questions: how many were asked.
     """
 
     findings: list[Finding]
     kept: list[RealmSeen]
     hosts: dict[Name, HostSeen]
-    questions: int = 0
 
 
 class RealmPass:
@@ -99,7 +98,6 @@ class RealmPass:
         later: list[Answered] = []
         for some in (first, [task for task in tasks if task.name not in self._led_to]):
             for answered in realms.look(some, self._watch.servers, self._surroundings):
-                passed.questions += len(answered.keys) * len(answered.servers)
                 if not self._settle(answered):
                     later.append(answered)
                 advance(1)
@@ -297,8 +295,7 @@ def _led_on(seen: RealmSeen) -> set[Key]:
 
 def _led_to(rrsets: Iterable[RRset]) -> Iterator[Name]:
     for rrset in rrsets:
-        if rrset.type in (rr.SRV, rr.MX):
-            yield from targets(rrset)
+        yield from targets(rrset)
 
 
 def _with(seen: RealmSeen, sights: Sights) -> RealmSeen:

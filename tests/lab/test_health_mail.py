@@ -17,6 +17,7 @@ from aiosmtpd.controller import Controller
 from realmkit.clock import SystemClock
 from realmkit.dns import names, rdata
 from realmkit.dns import records as rr
+from realmkit.dns.fields import targets
 from realmkit.dns.query import Options, Server
 from realmkit.dns.realm import Edge
 from realmkit.dns.records import RRset
@@ -26,7 +27,6 @@ from realmkit.health.observe.realms import ask_keys
 from realmkit.health.observe.surroundings import Surroundings
 from realmkit.health.seen.mail import MailHostSeen, SmtpTask
 from realmkit.health.seen.realm import Expected, RealmSeen
-from realmkit.health.seen.task import targets
 from tests.lab.server import base_zone
 from tests.lab.servers import Knot, Named
 from tests.lab.topology import Lab

@@ -19,6 +19,7 @@ import pytest
 from realmkit.clock import SystemClock
 from realmkit.dns import names
 from realmkit.dns import records as rr
+from realmkit.dns.fields import replacements, targets
 from realmkit.dns.findings import Finding
 from realmkit.dns.query import Options, Server
 from realmkit.health.chain import tasks_of, walk
@@ -30,7 +31,7 @@ from realmkit.health.observe.realms import ask_keys
 from realmkit.health.observe.surroundings import Surroundings
 from realmkit.health.seen.realm import RealmSeen
 from realmkit.health.seen.sip import EndpointSeen, SipTask
-from realmkit.health.seen.task import realm_keys, replacements, targets
+from realmkit.health.seen.task import realm_keys
 from tests.lab.server import base_zone
 from tests.lab.servers import Knot, Named, Unbound
 from tests.lab.sipp import Sipp

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Final
 
 from realmkit.dns import names, rdata
 from realmkit.dns import records as rr
+from realmkit.dns.fields import targets
 from realmkit.dns.findings import Finding
 from realmkit.health.check import check
 from realmkit.health.seen.mail import MailHostSeen, MailPolicySeen
 from realmkit.health.seen.realm import RealmSeen, Sight
-from realmkit.health.seen.task import targets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -21,9 +21,9 @@ from realmkit.health.seen.realm import RealmSeen, View
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from realmkit.dns.fields import Naptr
     from realmkit.dns.names import Name
     from realmkit.dns.records import RRset
-    from realmkit.health.chain import Naptr
 
 _CHAIN: Final = "RFC 3263 section 4"
 _MOST: Final = 4  # words of one kind that a finding shows

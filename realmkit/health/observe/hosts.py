@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from msgspec import structs
 
-from realmkit.dns import names, rdata, wire
+from realmkit.dns import names, wire
 from realmkit.dns import records as rr
 from realmkit.dns.exchange import server_from_text
 from realmkit.health.observe.realms import ask_keys
@@ -131,8 +131,3 @@ def _resolved(host: Name, replies: Sequence[Reply]) -> HostSeen:
         return HostSeen(host, "present", tuple(sorted(addresses)), detail)
     state: Literal["absent", "unknown"] = "absent" if absent == len(_FAMILIES) else "unknown"
     return HostSeen(host, state, detail=detail or "no such name, or no address")
-
-
-def addresses_text(host: HostSeen) -> str:
-    """`198.51.100.10, 2001:db8::10`."""
-    return ", ".join(rdata.to_text(kind, octets) for kind, octets in host.addresses)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from realmkit.dns import names, wire
+from realmkit.dns import fields, names, wire
 from realmkit.dns import records as rr
 from realmkit.dns.query import Outcome
 from realmkit.dns.records import RRset
@@ -153,7 +153,7 @@ def _authoritative(name: Name, kind: Type, message: Message) -> Sight:
 def negative_ttl(message: Message) -> int | None:
     """Seconds that the absence may be remembered: the lower of the SOA's TTL and MINIMUM (RFC 2308 section 5)."""
     soa = next((one for one in message.authority if one.type == rr.SOA), None)
-    return None if soa is None else min(soa.ttl, int.from_bytes(soa.rdata[-4:], "big"))
+    return None if soa is None else fields.negative_ttl(soa.ttl, soa.rdata)
 
 
 def _whose(flying: list[Answered], reply: Reply) -> Answered:

@@ -13,10 +13,10 @@ from msgspec import structs
 
 from realmkit.dns import names, query, rdata
 from realmkit.dns import records as rr
+from realmkit.dns.fields import targets
 from realmkit.health.observe.realms import ask_keys
 from realmkit.health.seen.mail import MailHostSeen, MailPolicySeen, SmtpTask
 from realmkit.health.seen.realm import Sight
-from realmkit.health.seen.task import targets
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -7,7 +7,6 @@ from typing import Literal
 
 from msgspec import Struct
 
-from realmkit.dns import names
 from realmkit.dns import records as rr
 from realmkit.dns.names import Name
 from realmkit.dns.records import Key, RRset
@@ -57,21 +56,3 @@ def asked_for(wanted: Mapping[Key, RRset], wildcard: Name, name: Name) -> dict[K
         for (owner, kind), rrset in wanted.items()
         if owner == wildcard
     }
-
-
-def replacements(rrset: RRset) -> list[Name]:
-    """Where the NAPTR records of a set lead, as far as they lead to a name (RFC 3403 section 4.1)."""
-    found = []
-    for one in rrset.rdata:
-        offset = 4
-        for _ in range(3):
-            offset += 1 + one[offset]
-        if one[offset:] != names.ROOT:
-            found.append(one[offset:])
-    return found
-
-
-def targets(rrset: RRset) -> list[Name]:
-    """The hosts that an SRV or MX set leads to; `.` is none (RFC 2782, RFC 7505)."""
-    skipped = 6 if rrset.type == rr.SRV else 2
-    return [one[skipped:] for one in rrset.rdata if one[skipped:] != names.ROOT]

@@ -11,6 +11,7 @@ from realmkit.dns import names
 from realmkit.dns.delegation import Delegation
 from realmkit.dns.names import Name
 from realmkit.dns.query import Server
+from realmkit.dns.rdata import name_end
 from realmkit.dns.records import Key, RRset, Type, Zone
 from realmkit.health.seen.realm import HostSeen, Sight
 
@@ -216,15 +217,9 @@ def read_soa(sight: Sight) -> Soa | None:
     if sight.state != "present" or sight.rrset is None:
         return None
     octets = min(sight.rrset.rdata)
-    first = _name_end(octets, 0)
-    second = _name_end(octets, first)
+    first = name_end(octets, 0)
+    second = name_end(octets, first)
     if len(octets) != second + 20:
         return None
     numbers = [int.from_bytes(octets[at : at + 4], "big") for at in range(second, second + 20, 4)]
     return Soa(octets[:first], octets[first:second], *numbers)
-
-
-def _name_end(octets: bytes, offset: int) -> int:
-    while length := octets[offset]:
-        offset += 1 + length
-    return offset + 1

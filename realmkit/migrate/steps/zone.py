@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from realmkit.dns import names, planfile, workflow
+from realmkit.dns.fields import negative_ttl
 from realmkit.dns.records import SOA
 from realmkit.errors import OK, UNKNOWN, RefusedError
 from realmkit.migrate.kit import Job, Seen, Step, done, pending, unknown
@@ -125,7 +126,7 @@ def _negative_ttl(soa: RRset | None) -> int:
     if soa is None:
         return 0
     (octets,) = soa.rdata
-    return min(soa.ttl, int.from_bytes(octets[-4:], "big"))
+    return negative_ttl(soa.ttl, octets)
 
 
 def _judged(report: Report, right: str, **result: Any) -> Seen:
