@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import glob
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from realmkit.errors import LockedError, StateError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+_ABANDONED: Final = 3600  # seconds; nobody writes for so long
 
 
 def write(path: Path, data: bytes) -> None:
@@ -27,12 +30,22 @@ def write(path: Path, data: bytes) -> None:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
+        _sweep(path, temporary)
         temporary.replace(path)
         sync_directory(path.parent)
     except OSError as error:
         with contextlib.suppress(OSError):
             temporary.unlink()
         raise StateError(f"can't write {path}: {error.strerror}", hint="nothing was changed") from error
+
+
+def _sweep(path: Path, mine: Path) -> None:
+    """Remove what writers of `path` left that were killed; it is told by its age, on the file system's own clock."""
+    with contextlib.suppress(OSError):
+        now = mine.stat().st_mtime
+        for other in path.parent.glob(f".{glob.escape(path.name)}.*"):
+            if other.name.rpartition(".")[2].isdecimal() and now - other.stat().st_mtime > _ABANDONED:
+                other.unlink()
 
 
 def append(path: Path, line: bytes) -> None:

@@ -10,11 +10,14 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import tempfile
 from contextlib import nullcontext
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.alone import Machine
 from tests.lab.namespace import Namespace
 from tests.lab.server import PROGRAMS
 from tests.lab.servers import Knot, Named, Nsd, PowerDns, Unbound
@@ -31,6 +34,8 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
 LEFT_OUT = pytest.StashKey[set[str]]()
+MACHINE = pytest.StashKey[Machine]()
+SHARED = "REALMKIT_TESTS_SHARE"  # names a directory to all processes of a test run
 HOW = "`make test` as root on Debian installs what the lab needs and runs them"
 
 
@@ -47,6 +52,12 @@ def missing() -> str | None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[LEFT_OUT] = set()
+    if not hasattr(config, "workerinput"):  # the first of the run's processes; the others are told by the environment
+        shared = tempfile.TemporaryDirectory(prefix="realmkit-tests-")
+        os.environ[SHARED] = shared.name
+        config.add_cleanup(shared.cleanup)
+    config.stash[MACHINE] = machine = Machine(Path(os.environ[SHARED]))
+    config.add_cleanup(machine.close)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -56,6 +67,13 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     if os.environ.get("REALMKIT_LAB") == "required":
         pytest.fail(f"REALMKIT_LAB=required, but there is no lab: {reason}", pytrace=False)
     pytest.skip(f"no lab: {reason}")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """A test that is marked `alone` has the machine to itself, from its fixtures to their end."""
+    with item.config.stash[MACHINE].taken(alone=item.get_closest_marker("alone") is not None):
+        return (yield)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -249,12 +249,11 @@ def show(app: App, account_name: str) -> int:
 
     What a file can't say is left out: passwords, payments, users who are no administrators.
     """
-    from realmkit.accounts import find as finding
     from realmkit.accounts.show import as_file
     from realmkit.yamlfile import loads
 
     with _office(app) as office:
-        text = as_file(office.platform, finding.one(office.platform.setup, account_name))
+        text = as_file(office.platform, office.platform.setup.named(account_name))
     app.emit("account-show", lambda: {"account": loads(text, Path("account.yml")).data}, lambda: text.rstrip("\n"))
     return errors.OK
 

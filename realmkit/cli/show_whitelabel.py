@@ -14,7 +14,6 @@ from realmkit.dns.records import key_to_text
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from realmkit.dns.findings import Finding
     from realmkit.whitelabel.apply import Done
     from realmkit.whitelabel.opinion import Opinion
     from realmkit.whitelabel.plan import Plan
@@ -38,7 +37,7 @@ def _fault_lines(plan: Plan) -> Iterator[str]:
     if faults:
         yield click.style(f"{show.count(len(faults), 'fault')} in {plan.template.source}", bold=True)
         for fault in faults:
-            yield _finding_text(fault.finding)
+            yield show.findings_text([fault.finding])
             yield "          " + (
                 click.style(f"mended here: {fault.mended}", fg="green")
                 if fault.mended
@@ -46,7 +45,8 @@ def _fault_lines(plan: Plan) -> Iterator[str]:
             )
     said = {(fault.finding.id, fault.finding.subject) for fault in faults}
     others = [one for one in plan.findings if (one.id, one.subject) not in said]
-    yield from map(_finding_text, others)
+    if others:
+        yield show.findings_text(others)
     for hold in plan.holds:
         can = f"; --allow {hold.guard}" if hold.can_be_allowed else ""
         yield click.style(f"held     {hold.guard}", fg="red") + f"  {hold.subject}: {hold.message}{can}"
@@ -127,17 +127,9 @@ def verdict_text(verdict: Verdict, *, right: bool) -> str:
     if verdict.sites:
         looked = ", ".join(f"{names.to_text(site.host)[:-1]}:{site.port}" for site in verdict.sites)
         lines.append(f"certificates looked at: {looked}")
-    lines += map(_finding_text, verdict.findings)
+    if verdict.findings:
+        lines.append(show.findings_text(verdict.findings))
     return "\n".join(lines)
-
-
-def _finding_text(finding: Finding) -> str:
-    """As `dns lint` shows findings; what could not be told has a colour of its own."""
-    if finding.level != "unknown":
-        return show.findings_text([finding])
-    head = click.style(f"{finding.level:8} {finding.id}", fg="magenta")
-    mend = f"\n          mend: {finding.mend}" if finding.mend else ""
-    return f"{head}  {finding.subject}: {finding.message}{mend}"
 
 
 def verdict_json(verdict: Verdict) -> dict[str, Any]:

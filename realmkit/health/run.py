@@ -9,6 +9,7 @@ from msgspec import Struct, structs
 from realmkit.dns import names
 from realmkit.dns.plan import group_of
 from realmkit.dns.query import Options, Tally
+from realmkit.dns.records import serial_newer
 from realmkit.health import judge, sample, stages
 from realmkit.health.accepted import Accepted, Baseline
 from realmkit.health.ground import Ground, Settings
@@ -17,7 +18,7 @@ from realmkit.health.observe.surroundings import Surroundings
 from realmkit.health.scope import Scope, scope
 from realmkit.health.stages.realms import longest_ttl
 from realmkit.health.stages.zonewide import serials_of
-from realmkit.health.state import Lowered, State
+from realmkit.health.state import Behind, Lowered, State
 from realmkit.health.verdict import Counts, Judged, Look
 
 if TYPE_CHECKING:
@@ -197,6 +198,7 @@ def _remembered(state: State, ground: Ground, verdict: Verdict) -> State:
         turn=(state.turn + 1) % 1_000_000,
         ttls=_ttls(state, ground),
         ds=_ds(state, ground),
+        behind=_behind(state, ground),
     )
 
 
@@ -221,6 +223,24 @@ def _ttls(state: State, ground: Ground) -> dict[str, Lowered]:
             found.pop(text, None)
         elif policy.ttl > policy.migration_ttl and text not in found:
             found[text] = Lowered(ttl, policy.ttl, ground.now)
+    return found
+
+
+def _behind(state: State, ground: Ground) -> dict[str, dict[str, Behind]]:
+    """Which servers have old copies, and since when; of one that told no serial, what was known stays."""
+    found = dict(state.behind)
+    for seen in ground.zones:
+        known = found.pop(seen.title, {})
+        now: dict[str, Behind] = {}
+        for server, serial in serials_of(seen).items():
+            before = known.get(server)
+            if serial is None and before is not None:
+                now[server] = before
+            elif serial is not None and seen.newest is not None and serial_newer(seen.newest, serial):
+                same = before is not None and before.serial == serial
+                now[server] = before if before is not None and same else Behind(serial, ground.now)
+        if now:
+            found[seen.title] = now
     return found
 
 

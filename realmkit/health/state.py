@@ -82,6 +82,18 @@ class Lowered(Struct, frozen=True):
     since: Time
 
 
+class Behind(Struct, frozen=True):
+    """An old copy of a zone on one of its servers.
+
+    Attributes:
+        serial: of the copy.
+        since: when it was first seen there beside a newer one.
+    """
+
+    serial: Count
+    since: Time
+
+
 class State(Struct, frozen=True, omit_defaults=True):
     """The whole file.
 
@@ -91,6 +103,7 @@ class State(Struct, frozen=True, omit_defaults=True):
         green: zone with the time (RFC 3339) when all of it was looked at and fine.
         turn: which part of a rotating sample was last.
         ttls: realm with since when its TTLs are low.
+        behind: zone and server, as text, with the old copy that the server had when it was seen last.
         ds: zone with its DS set at the parent: `ttl` is 0 once it is gone, `before` what it was then.
     """
 
@@ -100,6 +113,7 @@ class State(Struct, frozen=True, omit_defaults=True):
     turn: Count = 0
     ttls: dict[str, Lowered] = field(default_factory=dict)
     ds: dict[str, Lowered] = field(default_factory=dict)
+    behind: dict[str, dict[str, Behind]] = field(default_factory=dict)
 
 
 class _Head(Struct):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from realmkit.errors import InputError
 from realmkit.kazoo.errors import NotFoundError
@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from realmkit.kazoo.documents import Account
+    from realmkit.kazoo.setupdocuments import AccountRow
     from realmkit.kazoo.transport import Connection
+
+A = TypeVar("A", "Account", "AccountRow")
 
 
 def candidates(
@@ -65,13 +68,13 @@ def searched(connection: Connection, wanted: Mapping[str, str]) -> list[Mapping[
     return list({text(row["id"]): row for row in rows}.values())
 
 
-def pick(accounts: Iterable[Account], wanted: str) -> Account:
+def pick(accounts: Iterable[A], wanted: str) -> A:
     """The one account that is called so: by id, else by realm, else by name, else by the name's letters and digits.
 
     Raises:
         InputError: there is none, or there are several.
     """
-    ranked: list[tuple[int, Account]] = [(_rank(one, wanted), one) for one in accounts]
+    ranked: list[tuple[int, A]] = [(_rank(one, wanted), one) for one in accounts]
     best = min((rank for rank, _ in ranked), default=_NOT)
     found = [one for rank, one in ranked if rank == best]
     if best == _NOT:
@@ -92,7 +95,7 @@ def bare(name: str) -> str:
 _NOT = 4
 
 
-def _rank(account: Account, wanted: str) -> int:
+def _rank(account: Account | AccountRow, wanted: str) -> int:
     if account.id == wanted.lower():
         return 0
     if account.realm.casefold() == wanted.casefold():

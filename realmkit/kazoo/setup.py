@@ -14,7 +14,7 @@ from realmkit.kazoo.making import LATE, make
 from realmkit.kazoo.money import Money
 from realmkit.kazoo.paging import PAGE_SIZE
 from realmkit.kazoo.saving import answered_save, decide, same, save
-from realmkit.kazoo.search import bare, searched
+from realmkit.kazoo.search import bare, pick, searched
 from realmkit.kazoo.setupdocuments import AccountRow, Callflow, User
 from realmkit.kazoo.values import mapping, text, thaw
 
@@ -61,6 +61,14 @@ class AccountSetup(Money):
             raise InputError("an account is named by its id, realm or name; this is empty")
         found = self._matching({"name": wanted, "realm": wanted, "id": wanted})
         return [row for row in found if _is_called(row, wanted)]
+
+    def named(self, text: str) -> AccountRow:
+        """The one account that is called so.
+
+        Raises:
+            InputError: there is none, or there are several.
+        """
+        return pick(self.find(text), text.strip())
 
     def _matching(self, wanted: Mapping[str, str]) -> list[AccountRow]:
         """Candidates: the key's own account and what a search finds, each once."""

@@ -1,4 +1,4 @@
-"""Everything in this folder needs the lab. What moves phones in real time stays together in one process of the run."""
+"""Everything in this folder needs the lab. What moves phones in real time has the machine to itself."""
 
 from __future__ import annotations
 
@@ -15,4 +15,4 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if HERE in item.path.parents:
             item.add_marker(pytest.mark.lab)
         if MOVE in item.path.parents:
-            item.add_marker(pytest.mark.xdist_group("real time"))
+            item.add_marker(pytest.mark.alone)

@@ -120,7 +120,7 @@ def test_a_dead_endpoint_is_unknown_once(own_lab: Lab, ca: Ca) -> None:
         assert [one.state for one in seen] == ["unknown", "not looked at", "not looked at"]
         assert seen[0].detail == words
     (seen_late,) = observe.look(tasks[:1], structs.replace(PATIENCE, until=0.0), ca.ours.root)
-    assert (seen_late.state, seen_late.detail) == ("unknown", "not tried: the run had to end")
+    assert (seen_late.state, seen_late.detail) == ("unknown", "the run had to end")
 
 
 def test_a_port_that_speaks_no_tls(pdns: PowerDns, ca: Ca) -> None:

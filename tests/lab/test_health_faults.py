@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 import unicodedata
 from collections import Counter
 from datetime import timedelta
@@ -342,6 +343,31 @@ def test_an_old_secondary_is_named_with_the_realm_that_it_lacks(world: World, la
     }
     assert {server for _, _, _, server in found.all} == {old}
     assert found.code == 2
+
+
+def test_an_old_copy_is_an_error_once_it_has_outlived_its_refresh(world: World, lab: Lab, tmp_path: Path) -> None:
+    """Counted from run to run for that very copy; a newer one that is old as well has its time again."""
+    zone = lab.zone_name("stale")
+    for server, serial in zip(world.servers, (9, 9, 4), strict=True):
+        server.add_zone(zone, zone_text(world.servers, ["acme"], serial=serial).replace(" 7200 ", " 2 "))
+    project = HealthProject(tmp_path, zone.rstrip("."), world.servers, ["acme"])
+    project.write()
+
+    def levels() -> dict[tuple[str, str], str]:
+        found = project.verdict("--only", "CON01")["findings"]
+        return {(one["subject"], one["server"]): one["level"] for one in found if one["phase"] != "recovered"}
+
+    old = (f"{zone} serial", world.servers[2].address)
+    assert levels() == {old: "warning"}
+    time.sleep(2.1)
+    assert levels() == {old: "error"}
+    update(world.servers[2], zone, f"update add late.{zone} 60 TXT late")
+    assert levels() == {old: "warning"}
+    time.sleep(2.1)
+    assert levels() == {old: "error"}
+    for _ in range(2):
+        update(world.servers[2], zone, f"update delete late.{zone} TXT", "send", f"update add late.{zone} 60 TXT late")
+    assert levels() == {}
 
 
 class LimitedNamed(Named):

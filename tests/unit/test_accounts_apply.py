@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from realmkit.accounts import find, show
+from realmkit.accounts import show
+from realmkit.accounts.office import Office
 from realmkit.accounts.plan import credit_key
 from realmkit.sandbox.cluster import Cluster, Generation
 from realmkit.sandbox.crossbar import CrossbarServer
@@ -213,14 +214,17 @@ def test_what_is_stored_is_what_the_portal_would_have_stored(world: World) -> No
     assert _stored(world.cluster) == _stored(portal.platform.cluster)
 
 
+def as_file(office: Office, text: str) -> str:
+    """What `account show` prints."""
+    return show.as_file(office.platform, office.platform.setup.named(text))
+
+
 def test_what_is_shown_of_an_account_changes_nothing_when_applied(world: World) -> None:
     for text in (BRAVO, CHANGED):
         world.file(text)
         world.apply("bravo")
         before = world.revisions()
-        shown = world.run(
-            lambda office: show.as_file(office.platform, find.one(office.platform.setup, "BRAVO.voice.example"))
-        )
+        shown = world.run(lambda office: as_file(office, "BRAVO.voice.example"))
         assert "correct horse" not in shown
         world.file(shown)
         plan = world.plan()
@@ -243,7 +247,7 @@ def test_an_account_made_elsewhere_is_shown_and_applied_as_it_is(world: World) -
     flow = {"numbers": ["no_match"], "flow": {"module": "offnet", "data": {}, "children": {}}}
     world.ask("PUT", f"{identity}/callflows", flow)
     world.ask("POST", f"{identity}/apps_store/blacklist", {"blacklist": ["ffff", "gone"]})
-    shown = world.run(lambda office: show.as_file(office.platform, find.one(office.platform.setup, identity)))
+    shown = world.run(lambda office: as_file(office, identity))
     world.file(shown, "odd")
     before = world.revisions()
     plan = world.plan("odd")

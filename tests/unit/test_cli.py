@@ -283,7 +283,6 @@ def test_schema_is_json_schema(sh: Shell) -> None:
     assert "Config" in schema["$defs"]
 
 
-@pytest.mark.xdist_group("real time")
 def test_the_demo_tells_its_story_to_the_end_on_either_generation(tmp_path: Path) -> None:
     """Side by side, for each takes a minute; what must hold is checked by the demo itself, which ends with 2 if not."""
     told = [

@@ -20,7 +20,7 @@ from realmkit.health.observe.exchange import Probe, exchange
 from realmkit.health.observe.surroundings import Surroundings
 from realmkit.health.observe.zones import apex_types
 from realmkit.health.seen.realm import HostSeen, Sight
-from realmkit.health.seen.zone import EdnsAnswer, EdnsSeen, Offer, ServerSeen, ZoneSeen, ZoneTask, read_soa
+from realmkit.health.seen.zone import EdnsAnswer, EdnsSeen, Offer, ServerSeen, Stale, ZoneSeen, ZoneTask, read_soa
 from tests.unit.faulty import Faulty, framed, free_port
 
 if TYPE_CHECKING:
@@ -303,6 +303,21 @@ def with_serials(*serials: int) -> ZoneSeen:
 def test_who_is_behind(serials: tuple[int, ...], behind: list[int]) -> None:
     servers = [one.server for one in consistency.serials(with_serials(*serials))]
     assert servers == [f"ns1.example.net (1.1.1.{number})" for number in behind]
+
+
+@pytest.mark.parametrize(
+    ("stale", "level"),
+    [
+        (Stale(7, 3601.0), "error"), (Stale(7, 3600.0), "warning"), (Stale(7, -5.0), "warning"),
+        (Stale(6, 1e9), "warning"), (None, "warning"),
+    ],
+)  # fmt: skip
+def test_an_old_copy_that_outlives_its_refresh_is_an_error(stale: Stale | None, level: str) -> None:
+    """Only if it is the very copy that was old before; each later one has time until its own refresh."""
+    known = {"ns1.example.net (1.1.1.0)": stale} if stale is not None else {}
+    seen = with_serials(7, 8)
+    seen = structs.replace(seen, task=structs.replace(seen.task, stale=known))
+    assert [one.level for one in consistency.serials(seen)] == [level]
 
 
 def test_an_soa_that_can_not_be_read_is_unknown() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import resource
 import signal
 import subprocess
@@ -116,6 +117,17 @@ def test_a_disk_that_takes_no_more_leaves_the_old_file(tmp_path: Path) -> None:
     assert "can't write" in result.stdout
     assert (tmp_path / "kept").read_bytes() == b"old"
     assert [path.name for path in tmp_path.iterdir()] == ["kept"]
+
+
+def test_what_a_killed_writer_left_is_cleared_away_once_it_is_old(tmp_path: Path) -> None:
+    """Others may be writing; other files are none of its business."""
+    names = (".kept.4711", ".kept.4712", ".kept.old", ".other.4711", "kept.4711")
+    for name in names:
+        (tmp_path / name).write_bytes(b"torn")
+        os.utime(tmp_path / name, (0, 0))
+    (tmp_path / ".kept.4712").write_bytes(b"under way")
+    durable.write(tmp_path / "kept", b"new")
+    assert {path.name for path in tmp_path.iterdir()} == {"kept", *names} - {".kept.4711"}
 
 
 def test_a_line_that_does_not_fit_is_taken_back(tmp_path: Path) -> None:

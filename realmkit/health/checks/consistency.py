@@ -15,7 +15,8 @@ from realmkit.health.telling import untold
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from realmkit.health.seen.zone import ServerSeen, Soa
+    from realmkit.dns.findings import Level
+    from realmkit.health.seen.zone import ServerSeen, Soa, Stale
 
 _DAY: Final = 86_400
 _NEGATIVE: Final = 300  # seconds that the absence of a fresh realm may be remembered
@@ -35,7 +36,7 @@ _RECOMMENDED: Final = (_Range("refresh", 1200, 43_200), _Range("expire", 14 * _D
 @check(
     ZoneSeen,
     "CON01",
-    "warning",
+    "warning, error",
     "a server has an older copy of the zone",
     source="RFC 1982 section 3.2, RFC 1034 section 4.3.5",
 )
@@ -45,9 +46,9 @@ def serials(seen: ZoneSeen) -> Iterator[Finding]:
     A server that is behind gives some phones yesterday's records: after a migration they register at the old edge, and
     which do depends on the server their resolver picked. Right after a change that is normal for some seconds.
 
-    One look can't tell for how long a server has been behind, so this is a warning; a run that keeps seeing it
-    (`--confirm`) reports it hard. Behind for longer than the SOA's refresh means that NOTIFY *and* the regular
-    transfer fail; after expire the server gives up the zone altogether (DEL02).
+    A server that still has the very same old copy after more than the SOA's *refresh* is an error: there NOTIFY *and*
+    the regular transfer have failed. After *expire* it gives up the zone altogether (DEL02). The time counts from the
+    first run that saw that copy, so a run without a state knows warnings only.
 
     Mend: look at the server's log for refused transfers (address list, TSIG key, firewall to port 53/TCP, clock),
     then have it transfer again (`rndc retransfer`, `knotc zone-retransfer`, `nsd-control transfer`,
@@ -56,27 +57,26 @@ def serials(seen: ZoneSeen) -> Iterator[Finding]:
     Can't see: providers whose serial does not follow their changes (Cloudflare, Route 53). Serials that lie 2^31
     apart have no order; then each is reported.
     """
-    found = [(one, start.serial) for one in seen.servers if (start := one.start) is not None]
-    yield from _untold("CON01", f"{seen.title} serial", "its serial", seen)
-    newest = _newest([serial for _, serial in found])
-    for one, serial in found:
-        if newest is None:
-            text = "the servers' serials have no order (RFC 1982)"
-        elif rr.serial_newer(newest, serial):
-            text = "the server has an older copy of the zone"
-        else:
+    subject = f"{seen.title} serial"
+    yield from _untold("CON01", subject, "its serial", seen)
+    newest = seen.newest
+    expected = "one serial" if newest is None else str(newest)
+    mend = "let it transfer the zone again, and look in its log why it had not"
+    for one in seen.servers:
+        start = one.start
+        if start is None or (newest is not None and not rr.serial_newer(newest, start.serial)):
             continue
-        mend = "let it transfer the zone again, and look in its log why it had not"
-        expected = "one serial" if newest is None else str(newest)
-        yield Finding("CON01", "warning", f"{seen.title} serial", text, expected, str(serial), mend, str(one.server))
+        level, text = _how_old(seen.task.stale.get(str(one.server)), start)
+        if newest is None:
+            level, text = "warning", "the servers' serials have no order (RFC 1982)"
+        yield Finding("CON01", level, subject, text, expected, str(start.serial), mend, str(one.server))
 
 
-def _newest(found: Sequence[int]) -> int | None:
-    """The serial that none is newer than; None where there is no such order."""
-    for one in found:
-        if all(one == other or rr.serial_newer(one, other) for other in found):
-            return one
-    return None if found else 0
+def _how_old(known: Stale | None, start: Soa) -> tuple[Level, str]:
+    """How bad an old copy is; one that should have been renewed by now is worse."""
+    if known is not None and known.serial == start.serial and known.seconds > start.refresh:
+        return "error", f"the server has kept an older copy of the zone for longer than its refresh, {start.refresh} s"
+    return "warning", "the server has an older copy of the zone"
 
 
 def _untold(id: str, subject: str, what: str, seen: ZoneSeen) -> Iterator[Finding]:  # noqa: A002 - Finding's word
@@ -107,8 +107,7 @@ def soa(seen: ZoneSeen) -> Iterator[Finding]:
     found = [(one, start) for one in seen.servers if (start := one.start) is not None]
     for serial in sorted({start.serial for _, start in found}):
         yield from _disagreeing(seen, [(one, start) for one, start in found if start.serial == serial])
-    newest = _newest([start.serial for _, start in found])
-    best = next(((one, start) for one, start in found if start.serial == newest), None)
+    best = next(((one, start) for one, start in found if start.serial == seen.newest), None)
     if best is not None:
         yield from _timers(seen, *best)
 

@@ -107,7 +107,7 @@ def look(tasks: Sequence[SipTask], surroundings: Surroundings) -> list[EndpointS
     Returns:
         What was seen of each, in their order.
     """
-    late = "not tried: the time of the run was over"
+    late = "the time of the run was over"
     found = surroundings.each(
         tasks, partial(_probe, surroundings), lambda task: EndpointSeen(task, "unknown", detail=late)
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, TypeVar
 
 from msgspec import Struct, field, structs
@@ -55,23 +56,35 @@ class Surroundings(Struct, frozen=True):
         return query.ask(questions, self.manners(**changes), self.tally)
 
     def each(self, items: Sequence[T], probe: Callable[[T], R], late: Callable[[T], R]) -> list[R]:
-        """Probe all items, several at a time.
+        """Probe all items, several at a time. A probe that keeps us waiting at the deadline is left to itself.
 
         Args:
             items: what to probe.
-            probe: looks at one; raises nothing.
-            late: what to say of an item that was not begun before the deadline.
+            probe: looks at one; what it raises is raised here, when all have ended.
+            late: what to say of an item that was not done by the deadline.
 
         Returns:
             One result for each item, in their order.
         """
+        left = iter(enumerate(items))  # next() of an enumeration is whole to threads
+        found: dict[int, R] = {}
+        bugs: list[Exception] = []
 
-        def one(item: T) -> R:
-            return late(item) if self.left() == 0.0 else probe(item)
+        def work() -> None:
+            try:
+                for place, item in left:
+                    if self.left() == 0.0:
+                        return
+                    found[place] = probe(item)
+            except Exception as error:  # raised again, where the run is
+                bugs.append(error)
 
-        if len(items) < 2:
-            return [one(item) for item in items]
-        from concurrent.futures import ThreadPoolExecutor
-
-        with ThreadPoolExecutor(min(_THREADS, len(items))) as pool:
-            return list(pool.map(one, items))
+        threads = [threading.Thread(target=work, daemon=True) for _ in range(min(_THREADS, len(items)))]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(self.left())
+        for bug in bugs:
+            raise bug
+        done = dict(found)
+        return [done[place] if place in done else late(item) for place, item in enumerate(items)]

@@ -142,7 +142,7 @@ class _Shaken(NamedTuple):
 
 def _late(surroundings: Surroundings, task: TlsTask) -> _Shaken:
     now = int(surroundings.clock.now().timestamp())
-    return _Shaken(TlsSeen(task, "unknown", now, detail="not tried: the run had to end"))
+    return _Shaken(TlsSeen(task, "unknown", now, detail="the run had to end"))
 
 
 def _contexts(trust: Path | None) -> _Contexts:

@@ -12,10 +12,17 @@ from realmkit.dns.delegation import Delegation
 from realmkit.dns.names import Name
 from realmkit.dns.query import Server
 from realmkit.dns.rdata import name_end
-from realmkit.dns.records import Key, RRset, Type, Zone
+from realmkit.dns.records import Key, RRset, Type, Zone, serial_newer
 from realmkit.health.seen.realm import HostSeen, Sight
 
 NOT_ASKED = Sight("unknown", detail="it was not asked")
+
+
+class Stale(NamedTuple):
+    """An old copy of a zone on a server: its serial, and how many seconds ago a run saw it there first."""
+
+    serial: int
+    seconds: float
 
 
 class ZoneTask(Struct, frozen=True):
@@ -38,6 +45,7 @@ class ZoneTask(Struct, frozen=True):
         migration_ttl: what TTLs are lowered to before that, in seconds.
         allow_private: private and loopback addresses are meant.
         transfers: this machine may transfer the zone without a key, so that a transfer proves nothing.
+        stale: servers that earlier runs saw with an old copy, as text.
     """
 
     apex: Name
@@ -54,6 +62,7 @@ class ZoneTask(Struct, frozen=True):
     migration_ttl: int = 300
     allow_private: bool = False
     transfers: bool = False
+    stale: Mapping[str, Stale] = field(default_factory=dict)
 
     @property
     def title(self) -> str:
@@ -188,6 +197,12 @@ class ZoneSeen(Struct, frozen=True):
     def title(self) -> str:
         """The zone's name as a finding's subject."""
         return self.task.title
+
+    @property
+    def newest(self) -> int | None:
+        """The serial that no server's is newer than; None where none is told, or they have no such order (RFC 1982)."""
+        told = [start.serial for one in self.servers if (start := one.start) is not None]
+        return next((one for one in told if all(one == other or serial_newer(one, other) for other in told)), None)
 
     @property
     def child_hosts(self) -> tuple[Name, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING, Final
 
 from msgspec import structs
@@ -17,11 +16,11 @@ from realmkit.errors import RealmkitError
 from realmkit.health import liverecords
 from realmkit.health.seen.dnssec import SecTask
 from realmkit.health.seen.pool import PoolSeen
-from realmkit.health.seen.zone import ZoneTask
+from realmkit.health.seen.zone import Stale, ZoneTask
 from realmkit.health.stages.judging import judged
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from realmkit.dns.desk import Desk
     from realmkit.dns.names import Name
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
     from realmkit.health.ground import Ground
     from realmkit.health.seen.zone import ZoneSeen
 
-_READERS: Final = 16  # zones that are read at once
 _LATE: Final = "the deadline of the run came first"
 
 
@@ -50,10 +48,8 @@ def copies(ground: Ground) -> Iterator[Finding]:
             if ground.surroundings.left() != 0.0:
                 advance(1)
 
-    late = RealmkitError(_LATE)
-    shown = _read_in_time(ground, read)
-    for zone in ground.scope.zones:
-        found = shown.get(zone, late)
+    shown = ground.surroundings.each(ground.scope.zones, read, lambda _zone: RealmkitError(_LATE))
+    for zone, found in zip(ground.scope.zones, shown, strict=True):
         if isinstance(found, RealmkitError):
             yield Finding(
                 "PRV01", "unknown", names.to_text(zone), "its copy could not be read through its provider",
@@ -62,31 +58,6 @@ def copies(ground: Ground) -> Iterator[Finding]:
         else:
             ground.copies[zone] = found
     yield from _linted(ground)
-
-
-def _read_in_time(ground: Ground, read: Callable[[Name], Zone | RealmkitError]) -> dict[Name, Zone | RealmkitError]:
-    """Read all zones, several at a time. A provider that keeps us waiting at the deadline is left to itself."""
-    left = iter(ground.scope.zones)  # next() of a tuple's iterator is whole to threads
-    found: dict[Name, Zone | RealmkitError] = {}
-    bugs: list[Exception] = []
-
-    def work() -> None:
-        try:
-            for zone in left:
-                if ground.surroundings.left() == 0.0:
-                    return
-                found[zone] = read(zone)
-        except Exception as error:  # raised again, where the run is
-            bugs.append(error)
-
-    threads = [threading.Thread(target=work, daemon=True) for _ in range(min(_READERS, len(ground.scope.zones)))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(ground.surroundings.left())
-    for bug in bugs:
-        raise bug
-    return dict(found)
 
 
 def _linted(ground: Ground) -> Iterator[Finding]:
@@ -148,8 +119,14 @@ def _zone_task(ground: Ground, zone: Name) -> ZoneTask:
         provider.capabilities.serials, _vanity(ground), wildcards,
         moving=zone in ground.settings.ready, transfers=_may_transfer(desk, zone),
         realms=any(task.kind != "host" for task in ground.scope.tasks if task.zone == zone),
-        migration_ttl=policy.migration_ttl, allow_private=policy.allow_private_addresses,
+        migration_ttl=policy.migration_ttl, allow_private=policy.allow_private_addresses, stale=_stale(ground, zone),
     )  # fmt: skip
+
+
+def _stale(ground: Ground, zone: Name) -> dict[str, Stale]:
+    """What earlier runs saw of old copies; a clock that was set back makes nothing older."""
+    known = ground.state.behind.get(names.to_text(zone), {})
+    return {server: Stale(one.serial, (ground.now - one.since).total_seconds()) for server, one in known.items()}
 
 
 def _apex_of(live: Zone) -> Zone:

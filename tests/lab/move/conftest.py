@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from realmkit.sandbox.cluster import Generation
@@ -20,7 +21,7 @@ from tests.lab.topology import Lab
 
 Build = Callable[..., Stage]
 Tell = Callable[[Figures | str], None]
-TOLD = pytest.StashKey[list[Figures | str]]()
+TOLD = "told of a move"  # the property of a test's report, which comes from whatever process the test ran in
 
 
 @pytest.fixture
@@ -42,11 +43,20 @@ def build(own_lab: Lab, named: Named, knot: Knot, unbound: Unbound, tmp_path: Pa
 @pytest.fixture
 def tell(request: pytest.FixtureRequest) -> Tell:
     """Takes the figures of a story, or a sentence about it."""
-    return request.config.stash.setdefault(TOLD, []).append
+
+    def told(what: Figures | str) -> None:
+        request.node.user_properties.append((TOLD, msgspec.json.encode(what).decode()))
+
+    return told
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    told = config.stash.get(TOLD, [])
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    reports = [one for key in ("passed", "failed") for one in terminalreporter.stats.get(key, ())]
+    told = [
+        msgspec.json.decode(text, type=Figures | str)
+        for one in reports if getattr(one, "when", "") == "call"
+        for name, text in one.user_properties if name == TOLD
+    ]  # fmt: skip
     if told:
         terminalreporter.section("moves in the lab")
         measured = [one for one in told if isinstance(one, Figures)]
