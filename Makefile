@@ -20,7 +20,7 @@ demo: $(VENV)/.demo-ready
 
 test: $(VENV)/.test-ready
 	@sh tests/lab/install.sh
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lab-move: export REALMKIT_LAB = required
 lab-move: export REALMKIT_LAB_MOVE = full

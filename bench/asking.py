@@ -13,9 +13,9 @@ Questions = Iterator[tuple[str, str]]
 
 
 def realmkit(address: str, questions: Questions) -> Callable[[], int]:
-    """Ask by `realmkit.dns.query`, every answer read whole; how many came with records."""
+    """Ask by `realmkit.dns.asking.query`, every answer read whole; how many came with records."""
     from realmkit.dns import names
-    from realmkit.dns.query import Options, Outcome, Server, ask
+    from realmkit.dns.asking.query import Options, Outcome, Server, ask
     from realmkit.dns.records import type_from_text
 
     server = Server(address)

@@ -11,7 +11,7 @@ from bench.cases import REALMKIT, Row
 from realmkit.clock import SystemClock
 from realmkit.config import open_project
 from realmkit.dns import names
-from realmkit.dns.desk import Desk
+from realmkit.dns.work.desk import Desk
 from realmkit.migrate import operations
 from realmkit.migrate.journal import Journal
 from realmkit.phones.model import Line

@@ -71,7 +71,7 @@ CODE = """
 import json, sys
 from realmkit.clock import SystemClock
 from realmkit.dns import names
-from realmkit.dns.query import Options
+from realmkit.dns.asking.query import Options
 from realmkit.health.checks import consistency, delegation, migration_zone, nameservers, security, zonewild
 from realmkit.health.observe.surroundings import Surroundings
 from realmkit.health.observe.zones import look

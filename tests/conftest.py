@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.alone import Machine
+from tests.lab.move import figures
 from tests.lab.namespace import Namespace
 from tests.lab.server import PROGRAMS
 from tests.lab.servers import Knot, Named, Nsd, PowerDns, Unbound
@@ -89,6 +90,12 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    reports = [one for how in ("passed", "failed") for one in terminalreporter.stats.get(how, ())]
+    told = [text for one in reports if one.when == "call" for name, text in one.user_properties if name == figures.TOLD]
+    if told:
+        terminalreporter.section("moves in the lab")
+        for line in figures.summary(told):
+            terminalreporter.write_line(line)
     left_out = config.stash[LEFT_OUT]
     if left_out:
         files = sorted({nodeid.partition("::")[0] for nodeid in left_out})

@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Final
 
 from msgspec import Meta, Struct
 
-from realmkit.dns import names, provider, rdata, transfer, update, wire
+from realmkit.dns import names, provider, rdata, wire
 from realmkit.dns import records as rr
-from realmkit.dns.exchange import server_from_text
+from realmkit.dns.asking.exchange import server_from_text
 from realmkit.dns.plan import apply_to, group_of
+from realmkit.dns.primary import transfer, update
+from realmkit.dns.primary.tsig import Algorithm, Key
 from realmkit.dns.provider import Capabilities, Receipt, Secret, Weight, Zone
-from realmkit.dns.tsig import Algorithm, Key
 from realmkit.errors import AuthError, ConflictError, NoZoneError, OutcomeUnknownError, ProviderError, RejectedError
 
 if TYPE_CHECKING:
@@ -26,10 +27,10 @@ if TYPE_CHECKING:
 
     from realmkit.dns.names import Name
     from realmkit.dns.plan import Change
+    from realmkit.dns.primary.transfer import Source
     from realmkit.dns.provider import Context
     from realmkit.dns.records import Key as RRsetKey
     from realmkit.dns.records import RRset
-    from realmkit.dns.transfer import Source
 
 _ZONEMD, _BIND_SIGNING = 63, 65534
 _KEPT_BY_SERVER: Final = rr.SIGNING | {rr.SOA, _ZONEMD, _BIND_SIGNING}  # changes by itself when anything does

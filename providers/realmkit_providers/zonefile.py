@@ -18,10 +18,11 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from msgspec import Meta, structs
 
-from realmkit.dns import names, provider, zonefile, zonetext
+from realmkit.dns import names, provider
 from realmkit.dns import records as rr
 from realmkit.dns.provider import Capabilities, Receipt, Weight
-from realmkit.dns.zoneentries import Source
+from realmkit.dns.zonefiles import zonefile, zonetext
+from realmkit.dns.zonefiles.zoneentries import Source
 from realmkit.errors import ConflictError, OutcomeUnknownError, ProviderError, RejectedError, UnreachableError
 from realmkit_providers import swap
 
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from realmkit.dns.plan import Change
     from realmkit.dns.provider import Context
     from realmkit.dns.records import Zone
-    from realmkit.dns.zoneentries import ZoneText
+    from realmkit.dns.zonefiles.zoneentries import ZoneText
 
 _ZONEMD = 63
 _SHOWN = 2000  # characters of a command's output that an error quotes

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from realmkit.accounts.plan import AccountPlan
-    from realmkit.dns.desk import Desk
+    from realmkit.dns.work.desk import Desk
     from realmkit.health.verdict import Verdict
 
 _MOST: Final = 20  # realms that are looked at beside a plan; more are a job for `health check`

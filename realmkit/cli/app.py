@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from realmkit.dns.desk import Desk, Meter
+    from realmkit.dns.work.desk import Desk, Meter
     from realmkit.errors import RealmkitError
     from realmkit.migrate.journal import Journal
 
@@ -46,7 +46,7 @@ class App:
         if self._desk is None:
             from realmkit.clock import SystemClock
             from realmkit.config import open_project
-            from realmkit.dns.desk import Desk, silent
+            from realmkit.dns.work.desk import Desk, silent
 
             meter = self._meter if show_progress() else silent
             kind = Desk

@@ -11,7 +11,7 @@ from realmkit import errors
 from realmkit.cli.app import App, common, confirm
 
 if TYPE_CHECKING:
-    from realmkit.dns.workflow import Applied, Planned
+    from realmkit.dns.work.workflow import Applied, Planned
 
 _ALLOW = click.option(
     "--allow", multiple=True, metavar="GUARD", help="Lift one guard by its name; may be given several times."
@@ -51,7 +51,8 @@ def lint(app: App, names: tuple[str, ...], *, offline: bool) -> int:
     Exits 0 when nothing is wrong, 1 for warnings, 2 for errors.
     """
     from realmkit.cli import show
-    from realmkit.dns import findings, workflow
+    from realmkit.dns import findings
+    from realmkit.dns.work import workflow
 
     desk = app.desk()
     linted = workflow.run_lint(desk, offline=offline, only=desk.select(names))
@@ -87,7 +88,7 @@ def plan(
     Exits 0 whatever the plan says; with --check 1 when changes are pending, 2 when a guard holds them back.
     """
     from realmkit.cli import show
-    from realmkit.dns import planfile
+    from realmkit.dns.work import planfile
 
     planned = _planned(app, names, allow, ttl, migration=migration, to=to)
     if out is not None:
@@ -130,7 +131,7 @@ def apply(
     A plan file is applied as it stands, or refused because the live state moved. The inverse is on disk before the
     first record changes. Exits 0 when every server shows the result, 2 when one does not, 3 when one can't be asked.
     """
-    from realmkit.dns import execution, guard, planfile
+    from realmkit.dns.work import execution, guard, planfile
 
     guard.check_allowed(allow)
     if plan_path is not None:
@@ -167,7 +168,7 @@ def verify(
     something is not, 3 when a server could not be asked.
     """
     from realmkit.cli import show
-    from realmkit.dns import workflow
+    from realmkit.dns.work import workflow
 
     if at is not None:
         return _arrival(app, _one_zone(names), at, servers, deadline)
@@ -191,7 +192,7 @@ Examples:
 def rollback(app: App, run: str | None, *, yes: bool, deadline: float | None) -> int:
     """Undo a run: put back what was there before it. What others changed since stays, and stops it."""
     from realmkit.cli import show
-    from realmkit.dns import execution, planfile, runs
+    from realmkit.dns.work import execution, planfile, runs
 
     desk = app.desk()
     found = runs.find(desk.project.state_dir, run)
@@ -217,8 +218,9 @@ Examples:
 def adopt(app: App, name: str | None, types: tuple[str, ...], *, wanted: bool, yes: bool) -> int:
     """Take over records that exist. From then on the configuration decides about them."""
     from realmkit.cli import show
-    from realmkit.dns import adoption, names
+    from realmkit.dns import names
     from realmkit.dns.records import key_to_text
+    from realmkit.dns.work import adoption
 
     if wanted == (name is not None):
         raise click.UsageError("say either a name, with or without types, or --wanted")
@@ -247,7 +249,7 @@ def export(app: App, zone: str, *, at: str | None) -> int:
     """Print a zone as its provider has it, as a zone file."""
     from realmkit.cli import show
     from realmkit.dns import names
-    from realmkit.dns.zonelisting import zone_text
+    from realmkit.dns.zonefiles.zonelisting import zone_text
 
     desk = app.desk() if at is None else app.desk().at(at)
     name = names.absolute(zone)
@@ -271,7 +273,8 @@ Examples:
 def lock(app: App, name: str, types: tuple[str, ...], *, only_list: bool) -> int:
     """Have the provider refuse every change of these records, whoever asks, until they are unlocked (Route 53)."""
     from realmkit.cli import show_zone
-    from realmkit.dns import adoption, locking, names
+    from realmkit.dns import names
+    from realmkit.dns.work import adoption, locking
 
     desk = app.desk()
     if only_list:
@@ -294,7 +297,8 @@ Examples:
 def unlock(app: App, name: str, types: tuple[str, ...]) -> int:
     """Let records be changed again that were locked."""
     from realmkit.cli import show_zone
-    from realmkit.dns import adoption, locking, names
+    from realmkit.dns import names
+    from realmkit.dns.work import adoption, locking
 
     desk = app.desk()
     done = locking.release(desk, adoption.find_keys(desk, names.absolute(name), types))
@@ -305,7 +309,7 @@ def unlock(app: App, name: str, types: tuple[str, ...]) -> int:
 def _planned(
     app: App, names: tuple[str, ...], allow: tuple[str, ...], ttl: int | None, *, migration: bool, to: str | None
 ) -> Planned:
-    from realmkit.dns import guard, workflow
+    from realmkit.dns.work import guard, workflow
 
     guard.check_allowed(allow)
     if to is not None:
@@ -320,8 +324,8 @@ def _planned(
 
 
 def _planned_copy(app: App, names: tuple[str, ...], to: str, allow: tuple[str, ...]) -> Planned:
-    from realmkit.dns import zonemove
     from realmkit.dns.names import absolute
+    from realmkit.dns.work import zonemove
 
     return zonemove.plan_copy(app.desk(), absolute(_one_zone(names)), to, allow=allow)
 
@@ -334,7 +338,8 @@ def _one_zone(names: tuple[str, ...]) -> str:
 
 def _arrival(app: App, zone: str, provider: str, servers: tuple[str, ...], deadline: float) -> int:
     from realmkit.cli import show_zone
-    from realmkit.dns import names, zonemove
+    from realmkit.dns import names
+    from realmkit.dns.work import zonemove
 
     arrived = zonemove.arrival(app.desk(), names.absolute(zone), provider, servers, deadline)
     app.emit("dns-arrival", lambda: show_zone.arrival_json(arrived), lambda: show_zone.arrival_text(arrived))

@@ -63,8 +63,8 @@ def doctor(app: App) -> int:
     """Check Python, extras, configuration, credentials, clock, name servers, the platform, and phones' files."""
     from realmkit.cli import show
     from realmkit.clock import SystemClock
-    from realmkit.dns import checkup
-    from realmkit.dns import doctor as checks
+    from realmkit.dns.doctor import checkup
+    from realmkit.dns.doctor import project as checks
 
     found = list(checks.examine(app.directory, SystemClock(), app.desk))
     if not any(check.name == "configuration" and check.state != "ok" for check in found):

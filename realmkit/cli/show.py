@@ -13,15 +13,15 @@ from realmkit.dns.records import key_to_text, type_to_text
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from realmkit.dns.adoption import Adopted
-    from realmkit.dns.checkup import Check
+    from realmkit.dns.asking.query import Server
+    from realmkit.dns.doctor.checkup import Check
     from realmkit.dns.findings import Finding
-    from realmkit.dns.guard import Hold
     from realmkit.dns.plan import Change, Plan, ZonePlan
-    from realmkit.dns.query import Server
     from realmkit.dns.records import Key, Zone
-    from realmkit.dns.verify import Observation, Report
-    from realmkit.dns.workflow import Applied, Linted, Planned
+    from realmkit.dns.work.adoption import Adopted
+    from realmkit.dns.work.guard import Hold
+    from realmkit.dns.work.verify import Observation, Report
+    from realmkit.dns.work.workflow import Applied, Linted, Planned
 
 LEVEL_COLOUR: Final = {
     "critical": "red", "error": "red", "unknown": "magenta", "warning": "yellow", "notice": "cyan",
@@ -145,7 +145,7 @@ def planned_text(planned: Planned, *, everything: bool) -> str:
 
 def planned_json(planned: Planned) -> dict[str, Any]:
     """What `dns plan --json` prints."""
-    from realmkit.dns import planfile
+    from realmkit.dns.work import planfile
 
     return {
         "changes": planned.file.plan.size,

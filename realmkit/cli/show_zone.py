@@ -10,9 +10,9 @@ from realmkit.cli.show import count, report_json, report_text
 from realmkit.dns.records import key_to_text, listing
 
 if TYPE_CHECKING:
-    from realmkit.dns.locking import Locked
-    from realmkit.dns.zonecopy import Stage
-    from realmkit.dns.zonemove import Arrival
+    from realmkit.dns.work.locking import Locked
+    from realmkit.dns.work.zonecopy import Stage
+    from realmkit.dns.work.zonemove import Arrival
 
 
 def arrival_text(arrival: Arrival) -> str:

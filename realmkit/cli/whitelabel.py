@@ -53,7 +53,7 @@ def plan(app: App, domain: str, *, allow: tuple[str, ...], dns_only: bool, out: 
     Exits 0 whatever the plan says; with --check 1 when changes are pending, 2 when something holds them back.
     """
     from realmkit.cli import show_whitelabel as show
-    from realmkit.dns import guard, planfile
+    from realmkit.dns.work import guard, planfile
     from realmkit.whitelabel import plan as plans
     from realmkit.whitelabel.brandfile import open_brand
 
@@ -97,7 +97,7 @@ def apply(
     every name server shows the records, 1 when a sender waits for its code.
     """
     from realmkit.cli import show_whitelabel as show
-    from realmkit.dns import guard
+    from realmkit.dns.work import guard
     from realmkit.whitelabel import apply as onboarding
     from realmkit.whitelabel import plan as plans
     from realmkit.whitelabel.brandfile import open_brand
@@ -154,7 +154,8 @@ def verify(app: App, domain: str, *, dns_only: bool, everything: bool, deadline:
 
 def certificates(desk: Desk, sites: Sequence[Site]) -> list[Finding]:
     """Look at the certificates of sites, at every address of each, and judge them as `health check` does."""
-    from realmkit.dns import delegation, names
+    from realmkit.dns import names
+    from realmkit.dns.asking import delegation
     from realmkit.dns.findings import Finding
     from realmkit.dns.records import AAAA, A
     from realmkit.health.checks.certificates import portal

@@ -7,11 +7,11 @@ from datetime import datetime
 
 from msgspec import Struct, field
 
-from realmkit.dns.desk import Desk
+from realmkit.dns.asking.query import Server
 from realmkit.dns.findings import Finding
 from realmkit.dns.names import Name
-from realmkit.dns.query import Server
 from realmkit.dns.records import Zone
+from realmkit.dns.work.desk import Desk
 from realmkit.health.observe.surroundings import Surroundings
 from realmkit.health.realmpass import Passed
 from realmkit.health.scope import Scope

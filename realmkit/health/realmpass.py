@@ -9,10 +9,10 @@ from msgspec import Struct, structs
 
 from realmkit.dns import names
 from realmkit.dns import records as rr
+from realmkit.dns.asking.query import Server
 from realmkit.dns.fields import replacements, targets
 from realmkit.dns.findings import Finding
 from realmkit.dns.names import Name
-from realmkit.dns.query import Server
 from realmkit.health import liverecords
 from realmkit.health.check import Check, catalog
 from realmkit.health.observe import hosts, realms

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final
 from msgspec import Struct, structs
 
 from realmkit.dns import names
+from realmkit.dns.asking.query import Options, Tally
 from realmkit.dns.plan import group_of
-from realmkit.dns.query import Options, Tally
 from realmkit.dns.records import serial_newer
 from realmkit.health import judge, sample, stages
 from realmkit.health.accepted import Accepted, Baseline
@@ -24,9 +24,9 @@ from realmkit.health.verdict import Counts, Judged, Look
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
-    from realmkit.dns.desk import Desk
     from realmkit.dns.findings import Finding
     from realmkit.dns.names import Name
+    from realmkit.dns.work.desk import Desk
     from realmkit.health.verdict import Verdict
 
 SECOND_LOOK_AFTER: Final = 2.0  # seconds: a lost packet, a reload or a transfer under way is over by then

@@ -10,8 +10,8 @@ from realmkit.dns.findings import Finding
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from realmkit.dns.asking.query import Server
     from realmkit.dns.names import Name
-    from realmkit.dns.query import Server
     from realmkit.dns.records import Type
 
 

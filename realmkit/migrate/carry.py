@@ -18,7 +18,7 @@ from realmkit.migrate.runner import Runner, quiet
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from realmkit.dns.desk import Desk
+    from realmkit.dns.work.desk import Desk
     from realmkit.migrate.journal import Journal
     from realmkit.migrate.runner import Report
     from realmkit.migrate.state import State

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from realmkit.clock import Clock
-    from realmkit.dns.desk import Desk
+    from realmkit.dns.work.desk import Desk
     from realmkit.kazoo.client import Crossbar
     from realmkit.kazoo.documents import Account, Channel, Device, Registration
     from realmkit.migrate.plan import Phone, Plan

@@ -12,7 +12,8 @@ import msgspec
 from msgspec import Struct
 
 from realmkit.accountfile import AccountFile, open_account
-from realmkit.dns import findings, workflow
+from realmkit.dns import findings
+from realmkit.dns.work import workflow
 from realmkit.errors import InputError, RefusedError
 from realmkit.migrate import events as ev
 from realmkit.migrate import expand, inventory, playbook, playbooklint, timetable
@@ -25,7 +26,7 @@ from realmkit.schedule import hours, windows
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from realmkit.dns.desk import Desk
+    from realmkit.dns.work.desk import Desk
     from realmkit.kazoo.client import Crossbar
     from realmkit.migrate.inventory import Inventory
     from realmkit.migrate.journal import Journal

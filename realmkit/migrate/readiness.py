@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from realmkit.accountfile import open_account
-from realmkit.dns.checkup import Check, failure
+from realmkit.dns.doctor.checkup import Check, failure
 from realmkit.errors import RealmkitError
 from realmkit.migrate.operations import sites_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from realmkit.dns.desk import Desk
+    from realmkit.dns.work.desk import Desk
 
 _NO_FILE = "realmkit-doctor"
 

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Self
 
 import dns.rcode
 
-from realmkit.dns import zonefile
 from realmkit.dns.answer import ZoneIndex
-from realmkit.dns.exchange import Server
-from realmkit.dns.zoneentries import Source
+from realmkit.dns.asking.exchange import Server
+from realmkit.dns.zonefiles import zonefile
+from realmkit.dns.zonefiles.zoneentries import Source
 from realmkit.errors import InputError, RealmkitError
 from realmkit.sandbox.loop import check_loopback
 from realmkit.sandbox.responder import refuse, respond

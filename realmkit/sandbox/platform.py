@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Final, Self
 from msgspec import Struct
 
 from realmkit.dns import names
-from realmkit.dns.zoneentries import Source
-from realmkit.dns.zonefile import read as read_zone
+from realmkit.dns.zonefiles.zoneentries import Source
+from realmkit.dns.zonefiles.zonefile import read as read_zone
 from realmkit.errors import RealmkitError
 from realmkit.phones import catalog, model, readback
 from realmkit.phones.render import Renderer

@@ -22,11 +22,11 @@ from msgspec import Struct, structs
 from realmkit.config import STATE_DIRECTORY, Config, PhonesEntry, PublishEntry, ZoneEntry
 from realmkit.dns import names, rdata
 from realmkit.dns.answer import lookup
-from realmkit.dns.desk import Desk
 from realmkit.dns.records import type_from_text
-from realmkit.dns.zoneentries import Source
-from realmkit.dns.zonefile import read as read_zone
-from realmkit.dns.zonelisting import zone_text
+from realmkit.dns.work.desk import Desk
+from realmkit.dns.zonefiles.zoneentries import Source
+from realmkit.dns.zonefiles.zonefile import read as read_zone
+from realmkit.dns.zonefiles.zonelisting import zone_text
 from realmkit.kazoo.client import Crossbar
 from realmkit.migrate import events as ev
 from realmkit.migrate import operations

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Final
 from msgspec import Struct
 
 from realmkit import durable, errors
-from realmkit.dns import workflow
-from realmkit.dns.workflow import Applied
+from realmkit.dns.work import workflow
+from realmkit.dns.work.workflow import Applied
 from realmkit.errors import ProviderError, RefusedError
 from realmkit.kazoo.errors import NotKeptError
 from realmkit.whitelabel import document, domains, senders

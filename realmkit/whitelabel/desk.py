@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from realmkit.dns import desk as dnsdesk
 from realmkit.dns import names
 from realmkit.dns.realm import Shape
 from realmkit.dns.wanted import Wanted, edge_of
+from realmkit.dns.work import desk as dnsdesk
 from realmkit.errors import InputError
 from realmkit.whitelabel import domains
 from realmkit.whitelabel.brandfile import DIRECTORY, LIVE, all_brands, https_of
@@ -22,24 +22,24 @@ if TYPE_CHECKING:
 
     from realmkit.clock import Clock
     from realmkit.config import Project
-    from realmkit.dns.desk import Meter
     from realmkit.dns.names import Name
     from realmkit.dns.realm import Realm
     from realmkit.dns.records import Key, RRset
     from realmkit.dns.wanted import Addresses
+    from realmkit.dns.work.desk import Meter
     from realmkit.whitelabel.brandfile import BrandFile
     from realmkit.whitelabel.compose import Composed
     from realmkit.whitelabel.domains import Template
 
 
 class Desk(dnsdesk.Desk):
-    """As `realmkit.dns.desk.Desk`, with the white-label domains.
+    """As `realmkit.dns.work.desk.Desk`, with the white-label domains.
 
     Args:
         project: its configuration.
         clock: time.
         meter: shows progress of long work.
-        away: as for `realmkit.dns.desk.Desk`.
+        away: as for `realmkit.dns.work.desk.Desk`.
         fresh: templates by domain that were just read, in place of the ones that are kept in the project.
     """
 

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
 
-from realmkit.dns import guard, names, workflow
+from realmkit.dns import names
 from realmkit.dns.findings import LEVELS, Finding
-from realmkit.dns.guard import Hold
 from realmkit.dns.plan import group_of
-from realmkit.dns.workflow import Planned
+from realmkit.dns.work import guard, workflow
+from realmkit.dns.work.guard import Hold
+from realmkit.dns.work.workflow import Planned
 from realmkit.errors import InputError
 from realmkit.whitelabel import document, domains, senders
 from realmkit.whitelabel.brandfile import LIVE, BrandFile, all_brands

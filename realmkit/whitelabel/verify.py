@@ -8,10 +8,10 @@ from msgspec import Struct
 
 from realmkit import errors
 from realmkit.dns import findings as levels
-from realmkit.dns import workflow
 from realmkit.dns.findings import LEVELS, Finding
 from realmkit.dns.names import Name
-from realmkit.dns.verify import Report
+from realmkit.dns.work import workflow
+from realmkit.dns.work.verify import Report
 from realmkit.errors import InputError, ProviderError, RealmkitError
 from realmkit.whitelabel import document, plan
 from realmkit.whitelabel.brandfile import https_of

@@ -16,12 +16,12 @@ import pytest
 from msgspec import structs
 
 from realmkit.clock import SystemClock
-from realmkit.dns import runs
-from realmkit.dns.apply import ZoneApplier, ZoneResult
 from realmkit.dns.plan import Change, Plan, ZonePlan
-from realmkit.dns.planfile import Basis, PlanFile
 from realmkit.dns.provider import limits_of
 from realmkit.dns.records import key_to_text
+from realmkit.dns.work import runs
+from realmkit.dns.work.apply import ZoneApplier, ZoneResult
+from realmkit.dns.work.planfile import Basis, PlanFile
 from realmkit.errors import (
     AuthError,
     InterruptedApplyError,

@@ -10,7 +10,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Literal, NamedTuple, Self
 
-from realmkit.dns.query import Server
+from realmkit.dns.asking.query import Server
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from realmkit.dns import names, rdata
 from realmkit.dns import records as rr
 from realmkit.dns.answer import DNAME, Kind, ZoneIndex, glue, lookup
-from realmkit.dns.query import Options, Outcome, Server, ask
+from realmkit.dns.asking.query import Options, Outcome, Server, ask
 from realmkit.dns.records import RRset, zone_of
 from realmkit.sandbox.nameserver import NameServer
 

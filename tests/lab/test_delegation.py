@@ -9,10 +9,10 @@ import pytest
 
 from realmkit.dns import names
 from realmkit.dns import records as rr
-from realmkit.dns.delegation import Addresses, addresses_of, configured, discover
-from realmkit.dns.query import Options, Server
-from realmkit.dns.zoneentries import Source
-from realmkit.dns.zonefile import read
+from realmkit.dns.asking.delegation import Addresses, addresses_of, configured, discover
+from realmkit.dns.asking.query import Options, Server
+from realmkit.dns.zonefiles.zoneentries import Source
+from realmkit.dns.zonefiles.zonefile import read
 from realmkit.sandbox.nameserver import NameServer
 from tests.lab.server import run, wait_for
 from tests.lab.servers import Knot, Named, Unbound
@@ -20,7 +20,7 @@ from tests.lab.servers import Knot, Named, Unbound
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from realmkit.dns.delegation import Servers
+    from realmkit.dns.asking.delegation import Servers
     from tests.lab.topology import Lab
 
 OPTIONS = Options(timeouts=(0.4, 2.0), rate=None)

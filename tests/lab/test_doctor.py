@@ -11,8 +11,9 @@ import pytest
 
 from realmkit.clock import SystemClock
 from realmkit.config import open_project
-from realmkit.dns import doctor, registry
-from realmkit.dns.desk import Desk
+from realmkit.dns import registry
+from realmkit.dns.doctor import project
+from realmkit.dns.work.desk import Desk
 from tests.lab.server import KEY, base_zone
 from tests.lab.servers import Named, PowerDns, Unbound
 from tests.lab.tree import plant
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from realmkit.dns.checkup import Check
+    from realmkit.dns.doctor.checkup import Check
     from tests.lab.namespace import Namespace
     from tests.lab.topology import Lab
     from tests.standins.cloudflare import CloudflareStandIn
@@ -101,7 +102,7 @@ def examined(world: World, directory: Path, text: str) -> list[Check]:
     (directory / "wrong.key").write_text("bm90IHRoZSBrZXkgYnV0IG9uZSBvZiB0aGUgc2FtZSBsZW5ndGg=")
     (directory / "tsig.key").write_text(KEY.secret)
     clock = SystemClock()
-    return list(doctor.examine(directory, clock, lambda: Desk(open_project(directory), clock)))
+    return list(project.examine(directory, clock, lambda: Desk(open_project(directory), clock)))
 
 
 def bad(checks: list[Check]) -> list[Check]:
@@ -298,7 +299,7 @@ def _examined(clouds: Clouds, directory: Path, text: str) -> list[Check]:
     clouds.write(directory)
     (directory / "realmkit.yml").write_text(text)
     clock = SystemClock()
-    return bad(list(doctor.examine(directory, clock, lambda: Desk(open_project(directory), clock))))
+    return bad(list(project.examine(directory, clock, lambda: Desk(open_project(directory), clock))))
 
 
 def test_clouds_in_order_have_nothing_to_mend(clouds: Clouds, tmp_path: Path) -> None:

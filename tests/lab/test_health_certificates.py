@@ -9,7 +9,7 @@ from msgspec import structs
 
 from realmkit.clock import SystemClock
 from realmkit.dns import names
-from realmkit.dns.query import Options, Server
+from realmkit.dns.asking.query import Options, Server
 from realmkit.errors import InputError
 from realmkit.health.checks.caa import caa
 from realmkit.health.checks.certificates import portal, sips

@@ -10,8 +10,8 @@ import pytest
 from realmkit.clock import SystemClock
 from realmkit.dns import names, rdata
 from realmkit.dns import records as rr
+from realmkit.dns.asking.query import Options, Server
 from realmkit.dns.names import Name
-from realmkit.dns.query import Options, Server
 from realmkit.dns.records import RRset
 from realmkit.health.checks.dangling import dangling_alias
 from realmkit.health.checks.lookalikes import lookalike

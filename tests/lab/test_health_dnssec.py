@@ -16,7 +16,7 @@ from msgspec import structs
 from realmkit.clock import SystemClock
 from realmkit.dns import names
 from realmkit.dns import records as rr
-from realmkit.dns.query import Options, Server
+from realmkit.dns.asking.query import Options, Server
 from realmkit.health.checks import dnssec as judge
 from realmkit.health.observe import dnssec as observe
 from realmkit.health.observe.surroundings import Surroundings

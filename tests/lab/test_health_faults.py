@@ -22,7 +22,7 @@ import dns.rcode
 import pytest
 
 from realmkit.clock import SystemClock
-from realmkit.dns.query import Options
+from realmkit.dns.asking.query import Options
 from realmkit.health import state
 from tests.lab.dnsfaults import Path as Path53
 from tests.lab.dnsfaults import Sent

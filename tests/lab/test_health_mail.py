@@ -17,8 +17,8 @@ from aiosmtpd.controller import Controller
 from realmkit.clock import SystemClock
 from realmkit.dns import names, rdata
 from realmkit.dns import records as rr
+from realmkit.dns.asking.query import Options, Server
 from realmkit.dns.fields import targets
-from realmkit.dns.query import Options, Server
 from realmkit.dns.realm import Edge
 from realmkit.dns.records import RRset
 from realmkit.health.checks import mail

@@ -12,7 +12,7 @@ import pytest
 from msgspec import structs
 
 from realmkit.clock import SystemClock
-from realmkit.dns.query import Options
+from realmkit.dns.asking.query import Options
 from realmkit.health import run, state
 from realmkit.health.state import Lowered, State
 from realmkit.migrate import events as ev

@@ -14,8 +14,8 @@ import pytest
 from realmkit.clock import SystemClock
 from realmkit.dns import names
 from realmkit.dns import records as rr
+from realmkit.dns.asking.query import Options, Server, Tally
 from realmkit.dns.findings import Finding
-from realmkit.dns.query import Options, Server, Tally
 from realmkit.dns.records import Key
 from realmkit.health.checks import propagation
 from realmkit.health.observe import resolvers

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import pytest
 
-from realmkit.dns.query import Options
+from realmkit.dns.asking.query import Options
 from realmkit.health import run
 from tests.lab.healthproject import BY_UPDATE, REALM, HealthProject, zone_text
 from tests.lab.proxy import Fault, Proxy

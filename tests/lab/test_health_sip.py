@@ -19,9 +19,9 @@ import pytest
 from realmkit.clock import SystemClock
 from realmkit.dns import names
 from realmkit.dns import records as rr
+from realmkit.dns.asking.query import Options, Server
 from realmkit.dns.fields import replacements, targets
 from realmkit.dns.findings import Finding
-from realmkit.dns.query import Options, Server
 from realmkit.health.chain import tasks_of, walk
 from realmkit.health.check import catalog
 from realmkit.health.clients import FULL

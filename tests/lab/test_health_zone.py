@@ -12,7 +12,8 @@ import pytest
 from msgspec import structs
 
 from realmkit.clock import SystemClock
-from realmkit.dns import names, query, wire
+from realmkit.dns import names, wire
+from realmkit.dns.asking import query
 from realmkit.health.observe.surroundings import Surroundings
 from realmkit.health.observe.zones import look
 from realmkit.health.seen.zone import ZoneSeen, ZoneTask
@@ -34,9 +35,9 @@ from tests.lab.zoneworld import (
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator
 
+    from realmkit.dns.asking.query import Reply, Server
     from realmkit.dns.findings import Finding
     from realmkit.dns.names import Name
-    from realmkit.dns.query import Reply, Server
     from tests.lab.topology import Lab
 
 

@@ -16,7 +16,7 @@ import pytest
 
 from realmkit.dns import names
 from realmkit.dns import records as rr
-from realmkit.dns.query import Options, Outcome, Reply, Server, Tally, ask
+from realmkit.dns.asking.query import Options, Outcome, Reply, Server, Tally, ask
 from tests.lab.dnsfaults import Path, Sent
 from tests.lab.server import base_zone
 from tests.lab.servers import Knot, Named, Nsd, Unbound

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from realmkit.clock import SystemClock
-from realmkit.dns import batch, names, transfer, update, wire
+from realmkit.dns import names, wire
 from realmkit.dns import records as rr
 from realmkit.dns.plan import Change
+from realmkit.dns.primary import transfer, update
 from realmkit.dns.provider import Context, Secret
 from realmkit.dns.rdata import from_text
 from realmkit.dns.records import RRset
+from realmkit.dns.work import batch
 from realmkit.errors import AuthError, ConflictError, OutcomeUnknownError, RejectedError, UnreachableError
 from realmkit_providers import rfc2136
 from realmkit_providers.rfc2136 import Rfc2136, Rfc2136Settings, TsigSettings
@@ -25,8 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from realmkit.dns.names import Name
+    from realmkit.dns.primary.transfer import Source
     from realmkit.dns.records import Zone
-    from realmkit.dns.transfer import Source
     from tests.lab.server import Authoritative
     from tests.lab.servers import Knot, Named
     from tests.lab.topology import Lab

@@ -17,11 +17,12 @@ import dns.zone
 import pytest
 
 from realmkit.clock import SystemClock
-from realmkit.dns import names, transfer
+from realmkit.dns import names
 from realmkit.dns import records as rr
-from realmkit.dns.exchange import Server as Where
-from realmkit.dns.transfer import Delta, Source
-from realmkit.dns.tsig import Key
+from realmkit.dns.asking.exchange import Server as Where
+from realmkit.dns.primary import transfer
+from realmkit.dns.primary.transfer import Delta, Source
+from realmkit.dns.primary.tsig import Key
 from realmkit.errors import AuthError, RejectedError, UnreachableError
 from tests.lab.proxy import Fault, Proxy
 from tests.lab.server import KEY, base_zone, run, wait_for

@@ -10,18 +10,18 @@ import pytest
 
 from realmkit.clock import SystemClock
 from realmkit.dns import names
-from realmkit.dns.delegation import Servers
-from realmkit.dns.query import Options, Outcome, Server, Tally, ask, has_route
-from realmkit.dns.verify import expectations, present, verify
-from realmkit.dns.zoneentries import Source
-from realmkit.dns.zonefile import read
+from realmkit.dns.asking.delegation import Servers
+from realmkit.dns.asking.query import Options, Outcome, Server, Tally, ask, has_route
+from realmkit.dns.work.verify import expectations, present, verify
+from realmkit.dns.zonefiles.zoneentries import Source
+from realmkit.dns.zonefiles.zonefile import read
 from tests.lab.server import KEY, base_zone, run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from realmkit.dns.records import Zone
-    from realmkit.dns.verify import Report
+    from realmkit.dns.work.verify import Report
     from tests.lab.server import Authoritative
     from tests.lab.servers import Knot, Named, Nsd
     from tests.lab.topology import Cluster, Lab

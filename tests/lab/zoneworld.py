@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from realmkit.clock import SystemClock
 from realmkit.dns import names, rdata
 from realmkit.dns import records as rr
-from realmkit.dns.query import Options
+from realmkit.dns.asking.query import Options
 from realmkit.dns.records import RRset, zone_of
 from realmkit.health.checks import consistency, delegation, migration_zone, nameservers, security, zonewild
 from realmkit.health.observe.surroundings import Surroundings

@@ -14,7 +14,7 @@ import dns.message
 import dns.rcode
 import dns.rrset
 
-from realmkit.dns.query import Server
+from realmkit.dns.asking.query import Server
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from realmkit.config import Project, open_project
-from realmkit.dns import names, rdata, workflow
+from realmkit.dns import names, rdata
 from realmkit.dns.answer import lookup
-from realmkit.dns.desk import Desk
 from realmkit.dns.records import SOA, type_from_text
+from realmkit.dns.work import workflow
+from realmkit.dns.work.desk import Desk
 from realmkit.kazoo.client import Crossbar
 from realmkit.migrate import events as ev
 from realmkit.migrate import operations

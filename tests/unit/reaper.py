@@ -9,7 +9,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from realmkit.dns import workflow
+from realmkit.dns.work import workflow
 from realmkit.migrate import events as ev
 from realmkit.migrate.journal import Journal
 from realmkit.phones.publish import KeepingPublisher

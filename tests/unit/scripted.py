@@ -8,8 +8,8 @@ import threading
 from typing import TYPE_CHECKING, BinaryIO, Self
 
 from realmkit.dns import wire
-from realmkit.dns.exchange import Server
-from realmkit.dns.writer import ANSWER, Writer
+from realmkit.dns.asking.exchange import Server
+from realmkit.dns.primary.writer import ANSWER, Writer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -10,7 +10,7 @@ from realmkit.accounts.plan import AccountPlan
 from realmkit.cli import accountdns
 from realmkit.clock import SystemClock
 from realmkit.config import open_project
-from realmkit.dns.desk import Desk
+from realmkit.dns.work.desk import Desk
 from realmkit.sandbox.nameserver import NameServer
 from tests.unit.make import ZONE
 from tests.unit.test_health_cli import CONFIG, RECORDS

@@ -11,14 +11,15 @@ import msgspec
 import pytest
 
 from realmkit import config, yamlfile
-from realmkit.dns import adoption, execution, plan, planfile, runs, workflow
-from realmkit.dns.apply import ZoneApplier, ZoneResult
-from realmkit.dns.desk import Desk
+from realmkit.dns import plan
 from realmkit.dns.names import Name
 from realmkit.dns.plan import Change, Plan, ZonePlan
-from realmkit.dns.planfile import Basis, PlanFile
 from realmkit.dns.provider import Capabilities, Provider, Receipt, Settings, Weight
 from realmkit.dns.records import Key, RRset, Zone
+from realmkit.dns.work import adoption, execution, planfile, runs, workflow
+from realmkit.dns.work.apply import ZoneApplier, ZoneResult
+from realmkit.dns.work.desk import Desk
+from realmkit.dns.work.planfile import Basis, PlanFile
 from realmkit.errors import (
     AuthError,
     ConflictError,

@@ -13,10 +13,11 @@ import dns.rcode
 import dns.rrset
 import pytest
 
-from realmkit.dns import delegation, names, query
+from realmkit.dns import names
 from realmkit.dns import records as rr
-from realmkit.dns.delegation import addresses_of, configured, discover, system_resolvers
-from realmkit.dns.query import Options, Server
+from realmkit.dns.asking import delegation, query
+from realmkit.dns.asking.delegation import addresses_of, configured, discover, system_resolvers
+from realmkit.dns.asking.query import Options, Server
 from realmkit.errors import InputError
 from tests.unit.faulty import Faulty, free_port
 

@@ -11,8 +11,9 @@ from click.testing import CliRunner
 
 from realmkit import cli, config, yamlfile
 from realmkit.cli import show_checks, show_providers
-from realmkit.dns import findings, guard, registry, wanted
+from realmkit.dns import findings, registry, wanted
 from realmkit.dns.about import about
+from realmkit.dns.work import guard
 from realmkit.health import check
 
 ROOT = Path(__file__).parents[2]
@@ -55,7 +56,7 @@ def test_every_check_has_a_page_worth_reading(entry: check.Check) -> None:
 
 def test_every_guard_is_documented() -> None:
     text = (ROOT / "docs/dns.md").read_text(encoding="utf-8")
-    source = "".join((ROOT / "realmkit/dns" / name).read_text() for name in ("guard.py", "zonecopy.py"))
+    source = "".join((ROOT / "realmkit/dns" / name).read_text() for name in ("work/guard.py", "work/zonecopy.py"))
     named = set(re.findall(r'Hold\(\s*"([a-z-]+)"', source))
     assert named >= guard.FIXED | guard.LIFTABLE
     assert all(f"`{name}`" in text for name in named)

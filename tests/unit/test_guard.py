@@ -1,11 +1,12 @@
 from __future__ import annotations
 
-from realmkit.dns import guard, plan
+from realmkit.dns import plan
 from realmkit.dns import records as rr
 from realmkit.dns.findings import Finding
 from realmkit.dns.plan import Change, ZonePlan
 from realmkit.dns.provider import Capabilities
 from realmkit.dns.records import Zone
+from realmkit.dns.work import guard
 from tests.unit.make import ZONE, rrset, soa, zone
 
 CAN = Capabilities(atomic=True, cas="zone")

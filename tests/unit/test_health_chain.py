@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from realmkit.dns import names, rdata
 from realmkit.dns import records as rr
-from realmkit.dns.query import Server
+from realmkit.dns.asking.query import Server
 from realmkit.dns.realm import Edge, Realm, Shape, Target
 from realmkit.dns.records import Key, RRset
 from realmkit.health.chain import Landing, read_naptr, read_srv, tasks_of, transport_of, walk

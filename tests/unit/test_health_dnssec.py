@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from realmkit.dns import names, rdata
 from realmkit.dns import records as rr
-from realmkit.dns.query import Server
+from realmkit.dns.asking.query import Server
 from realmkit.dns.wire import Record
 from realmkit.errors import InputError
 from realmkit.health import signatures

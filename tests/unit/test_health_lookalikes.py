@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from realmkit.dns import names
-from realmkit.dns.query import Outcome, Reply, Server
+from realmkit.dns.asking.query import Outcome, Reply, Server
 from realmkit.health.checks.lookalikes import lookalike
 from realmkit.health.confusables import MOST, Candidate, candidates
 from realmkit.health.observe.dangling import _is_delegated, _is_owned

@@ -6,7 +6,7 @@ import pytest
 
 from realmkit.dns import names, rdata
 from realmkit.dns import records as rr
-from realmkit.dns.query import Server
+from realmkit.dns.asking.query import Server
 from realmkit.dns.realm import Edge
 from realmkit.dns.records import RRset
 from realmkit.health.checks import mail

@@ -7,8 +7,8 @@ import pytest
 from realmkit.clock import SystemClock
 from realmkit.dns import names, rdata, wire
 from realmkit.dns import records as rr
+from realmkit.dns.asking.query import Outcome, Reply, Server
 from realmkit.dns.findings import Finding
-from realmkit.dns.query import Outcome, Reply, Server
 from realmkit.dns.records import Key, RRset
 from realmkit.errors import InputError
 from realmkit.health.checks import dangling, propagation

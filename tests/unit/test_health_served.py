@@ -13,9 +13,9 @@ from msgspec import structs
 from realmkit.clock import SystemClock
 from realmkit.dns import names, wire
 from realmkit.dns import records as rr
+from realmkit.dns.asking.query import Server
 from realmkit.dns.findings import Finding
 from realmkit.dns.names import Name
-from realmkit.dns.query import Server
 from realmkit.dns.records import Key, RRset
 from realmkit.dns.wanted import wanted as wanted_of
 from realmkit.health import liverecords, realmpass, sample

@@ -10,8 +10,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from realmkit.dns import records as rr
+from realmkit.dns.asking.query import Server
 from realmkit.dns.findings import Finding
-from realmkit.dns.query import Server
 from realmkit.dns.records import Key
 from realmkit.health.check import catalog
 from realmkit.health.observe.sip import Answer, Question, read, request

@@ -10,11 +10,11 @@ from msgspec import structs
 from realmkit.clock import SystemClock
 from realmkit.dns import names, rdata, wire
 from realmkit.dns import records as rr
-from realmkit.dns.delegation import Delegation
-from realmkit.dns.query import Options, Outcome, Reply, Server
+from realmkit.dns.asking.delegation import Delegation
+from realmkit.dns.asking.query import Options, Outcome, Reply, Server
+from realmkit.dns.asking.referral import Told, Walk, Wish, spread, walk
+from realmkit.dns.asking.resolving import Addresses
 from realmkit.dns.records import RRset, zone_of
-from realmkit.dns.referral import Told, Walk, Wish, spread, walk
-from realmkit.dns.resolving import Addresses
 from realmkit.health.checks import consistency, delegation, migration_zone, nameservers, security, zonewild
 from realmkit.health.observe.exchange import Probe, exchange
 from realmkit.health.observe.surroundings import Surroundings

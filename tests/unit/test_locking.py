@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from realmkit.dns import locking, registry
 from realmkit.dns import records as rr
-from realmkit.dns.desk import Desk
+from realmkit.dns import registry
+from realmkit.dns.work import locking
+from realmkit.dns.work.desk import Desk
 from realmkit.errors import InputError, RefusedError, RejectedError
 from realmkit.migrate.steps import step
 from tests.unit.make import ZONE, name, project, rrset

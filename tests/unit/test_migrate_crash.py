@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from realmkit.clock import SystemClock
-from realmkit.dns.desk import Desk
+from realmkit.dns.work.desk import Desk
 from realmkit.migrate import operations
 from realmkit.migrate.journal import Journal
 from realmkit.migrate.machine import Decision

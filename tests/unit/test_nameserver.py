@@ -29,8 +29,8 @@ from realmkit.dns import names
 from realmkit.dns import records as rr
 from realmkit.dns.answer import ZoneIndex
 from realmkit.dns.records import RRset, Zone
-from realmkit.dns.zoneentries import Source
-from realmkit.dns.zonefile import read
+from realmkit.dns.zonefiles.zoneentries import Source
+from realmkit.dns.zonefiles.zonefile import read
 from realmkit.errors import InputError
 from realmkit.sandbox.nameserver import Fault, NameServer, ZoneFile
 from realmkit.sandbox.responder import respond

@@ -8,12 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from realmkit.dns import batch, names, plan, planfile, rdata
+from realmkit.dns import names, plan, rdata
 from realmkit.dns import records as rr
 from realmkit.dns.plan import Change, Plan, ZonePlan
-from realmkit.dns.planfile import Basis, PlanFile
 from realmkit.dns.provider import Capabilities, Weight
 from realmkit.dns.records import RRset, Zone
+from realmkit.dns.work import batch, planfile
+from realmkit.dns.work.planfile import Basis, PlanFile
 from realmkit.errors import InputError, RefusedError
 from tests.unit.make import ZONE, name, rrset, zone
 

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from realmkit.dns import names, zonetext
+from realmkit.dns import names
 from realmkit.dns import records as rr
 from realmkit.dns.plan import Change
 from realmkit.dns.provider import Provider, Receipt
+from realmkit.dns.zonefiles import zonetext
 from realmkit.errors import (
     ConflictError,
     InputError,

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from realmkit.dns import names
 from realmkit.dns import records as rr
-from realmkit.dns.query import Options, Outcome, Reply, Server, Tally, ask, has_route
+from realmkit.dns.asking.query import Options, Outcome, Reply, Server, Tally, ask, has_route
 from tests.unit.faulty import Faulty, answer, framed, free_port, right, truncated
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from realmkit.dns import names
-from realmkit.dns.conduct import Conduct, Pace
-from realmkit.dns.exchange import Failure, Outcome
-from realmkit.dns.peer import Dice, Health
+from realmkit.dns.asking.conduct import Conduct, Pace
+from realmkit.dns.asking.exchange import Failure, Outcome
+from realmkit.dns.asking.peer import Dice, Health
 
 
 def sent_within(pace: Pace, start: float, seconds: float, step: float = 0.001) -> int:

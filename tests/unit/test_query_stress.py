@@ -11,7 +11,7 @@ import pytest
 
 from realmkit.dns import names
 from realmkit.dns import records as rr
-from realmkit.dns.query import Options, Outcome, Tally, ask
+from realmkit.dns.asking.query import Options, Outcome, Tally, ask
 from tests.unit.faulty import Faulty, answer, framed
 
 QUESTIONS = 150

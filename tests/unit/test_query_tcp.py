@@ -15,7 +15,7 @@ import pytest
 
 from realmkit.dns import names
 from realmkit.dns import records as rr
-from realmkit.dns.query import Options, Outcome, Reply, Server, Tally, ask
+from realmkit.dns.asking.query import Options, Outcome, Reply, Server, Tally, ask
 from tests.unit.faulty import answer, framed, free_port
 
 if TYPE_CHECKING:

@@ -17,8 +17,8 @@ import pytest
 
 from realmkit.clock import SystemClock
 from realmkit.dns import names
-from realmkit.dns.zoneentries import Source
-from realmkit.dns.zonefile import read as read_zone
+from realmkit.dns.zonefiles.zoneentries import Source
+from realmkit.dns.zonefiles.zonefile import read as read_zone
 from realmkit.errors import InputError, RealmkitError
 from realmkit.sandbox.fleet import Fleet
 from realmkit.sandbox.handset import Seen

@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 
 from realmkit import durable
-from realmkit.dns import planfile, runs
-from realmkit.dns.ledger import Ledger
 from realmkit.dns.plan import Change, Plan, ZonePlan
-from realmkit.dns.planfile import Basis, PlanFile
+from realmkit.dns.work import planfile, runs
+from realmkit.dns.work.ledger import Ledger
+from realmkit.dns.work.planfile import Basis, PlanFile
 from realmkit.errors import InputError, StateError
 from tests.unit.make import ZONE, rrset
 

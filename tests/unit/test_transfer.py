@@ -17,12 +17,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from realmkit.dns import names, transfer, wire
+from realmkit.dns import names, wire
 from realmkit.dns import records as rr
-from realmkit.dns.exchange import Server, server_from_text
+from realmkit.dns.asking.exchange import Server, server_from_text
+from realmkit.dns.primary import transfer
+from realmkit.dns.primary.transfer import Delta, OutOfStepError, Source
+from realmkit.dns.primary.tsig import Key, UnverifiedError
 from realmkit.dns.records import RRset, Zone
-from realmkit.dns.transfer import Delta, OutOfStepError, Source
-from realmkit.dns.tsig import Key, UnverifiedError
 from realmkit.dns.wire import Record
 from realmkit.errors import AuthError, InputError, RejectedError, UnreachableError
 from tests.unit.scripted import Scripted, answer

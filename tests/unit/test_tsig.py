@@ -13,9 +13,10 @@ import dns.rrset
 import dns.tsig
 import pytest
 
-from realmkit.dns import names, tsig, wire
+from realmkit.dns import names, wire
 from realmkit.dns import records as rr
-from realmkit.dns.tsig import Key, Signing, UnverifiedError
+from realmkit.dns.primary import tsig
+from realmkit.dns.primary.tsig import Key, Signing, UnverifiedError
 from realmkit.errors import AuthError, InputError, SecretError, UnreachableError
 
 SECRET = base64.b64encode(b"a secret of thirty-two octets ..").decode()

@@ -14,16 +14,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from realmkit.clock import SystemClock
-from realmkit.dns import names, tsig, update, wire
+from realmkit.dns import names, wire
 from realmkit.dns import records as rr
-from realmkit.dns.batch import batches
 from realmkit.dns.plan import Change, group_of
+from realmkit.dns.primary import tsig, update
+from realmkit.dns.primary.transfer import Source
+from realmkit.dns.primary.tsig import Key
 from realmkit.dns.provider import Context, Secret
 from realmkit.dns.rdata import from_text
 from realmkit.dns.records import RRset, Zone
-from realmkit.dns.transfer import Source
-from realmkit.dns.tsig import Key
 from realmkit.dns.wire import Record
+from realmkit.dns.work.batch import batches
 from realmkit.errors import AuthError, InputError, OutcomeUnknownError, RejectedError, UnreachableError
 from realmkit_providers.rfc2136 import Rfc2136, Rfc2136Settings, TsigSettings
 from tests.unit.scripted import Scripted, answer

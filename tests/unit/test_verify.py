@@ -18,10 +18,10 @@ from hypothesis import strategies as st
 from realmkit.dns import names, wire
 from realmkit.dns import records as rr
 from realmkit.dns.answer import ZoneIndex
-from realmkit.dns.delegation import Servers
-from realmkit.dns.query import Options, Outcome, Reply, Server
+from realmkit.dns.asking.delegation import Servers
+from realmkit.dns.asking.query import Options, Outcome, Reply, Server
 from realmkit.dns.records import RRset, Zone, zone_of
-from realmkit.dns.verify import Expectation, Observation, Report, Standing, expectations, judge, present, verify
+from realmkit.dns.work.verify import Expectation, Observation, Report, Standing, expectations, judge, present, verify
 from realmkit.sandbox.nameserver import Fault, NameServer
 from realmkit.sandbox.responder import respond
 from tests.unit.faulty import free_port

@@ -15,9 +15,10 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from realmkit import errors
 from realmkit.cli import show_whitelabel
 from realmkit.cli.whitelabel import whitelabel
-from realmkit.dns import names, planfile
+from realmkit.dns import names
 from realmkit.dns.findings import Finding
-from realmkit.dns.verify import Report
+from realmkit.dns.work import planfile
+from realmkit.dns.work.verify import Report
 from realmkit.errors import InputError, RefusedError
 from realmkit.sandbox.crossbar import CrossbarServer
 from realmkit.whitelabel import brandfile

@@ -212,7 +212,7 @@ def test_keys_that_nobody_here_knows_stay(place: Place) -> None:
 
 
 def test_dns_plan_keeps_what_the_brand_wants(place: Place) -> None:
-    from realmkit.dns import workflow
+    from realmkit.dns.work import workflow
 
     dressed(place)
     apply(place)

@@ -21,8 +21,8 @@ from hypothesis import strategies as st
 
 from realmkit.dns import names, wire
 from realmkit.dns import records as rr
+from realmkit.dns.primary.writer import ADDITIONAL, ANSWER, AUTHORITY, Writer
 from realmkit.dns.wire import BadMessageError, Record
-from realmkit.dns.writer import ADDITIONAL, ANSWER, AUTHORITY, Writer
 from tests.unit.wireoracle import as_records, read_by_dnspython
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from realmkit.dns import plan
 from realmkit.dns import records as rr
 from realmkit.dns.provider import Capabilities
 from realmkit.dns.records import RRset
-from realmkit.dns.zonecopy import Parent, content, copy_plan, differences, holds, stages
+from realmkit.dns.work.zonecopy import Parent, content, copy_plan, differences, holds, stages
 from tests.unit.make import ZONE, rrset, soa, zone
 
 Z = "voice.example.com"

@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given, settings
 
-from realmkit.dns import names, zonefile
+from realmkit.dns import names
 from realmkit.dns import records as rr
-from realmkit.dns.zoneentries import DEFAULT, EXPLICIT, GENERATED, PREVIOUS, Entry
+from realmkit.dns.zonefiles import zonefile
+from realmkit.dns.zonefiles.zoneentries import DEFAULT, EXPLICIT, GENERATED, PREVIOUS, Entry
 from realmkit.errors import InputError
 from tests.unit.make import rrset
 from tests.unit.zonetexts import (

@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from realmkit.dns import names, plan, rdata, zonefile, zonetext
+from realmkit.dns import names, plan, rdata
 from realmkit.dns import records as rr
 from realmkit.dns.plan import Change
 from realmkit.dns.records import RRset, Zone
+from realmkit.dns.zonefiles import zonefile, zonetext
 from realmkit.errors import ConflictError, RefusedError, RejectedError, StateError
 from tests.unit.make import rrset
 from tests.unit.test_zonefile import big_zone

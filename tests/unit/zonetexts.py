@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from realmkit.dns import names, rdata
 from realmkit.dns import records as rr
-from realmkit.dns.zoneentries import Source
+from realmkit.dns.zonefiles.zoneentries import Source
 from tests.unit.make import ZONE
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from realmkit.health.seen.dnssec import SecSeen
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from realmkit.dns.query import Server
+    from realmkit.dns.asking.query import Server
     from realmkit.dns.records import Key
     from realmkit.health.seen.dnssec import DsSeen, SetSeen, SetState
 

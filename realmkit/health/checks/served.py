@@ -13,7 +13,7 @@ from realmkit.health.seen.realm import RealmSeen, Sight
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from realmkit.dns.query import Server
+    from realmkit.dns.asking.query import Server
     from realmkit.dns.records import Key, RRset
 
 Difference = Literal["", "value", "ttl", "rcode"]

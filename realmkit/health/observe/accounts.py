@@ -9,8 +9,8 @@ from realmkit.errors import RealmkitError
 from realmkit.health.seen.sip import AccountsSeen
 
 if TYPE_CHECKING:
-    from realmkit.dns.desk import Desk
     from realmkit.dns.names import Name
+    from realmkit.dns.work.desk import Desk
     from realmkit.health.scope import Scope
 
 

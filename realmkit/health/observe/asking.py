@@ -9,8 +9,8 @@ from realmkit.dns import wire
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from realmkit.dns.asking.query import Reply, Server
     from realmkit.dns.names import Name
-    from realmkit.dns.query import Reply, Server
     from realmkit.dns.records import Type
     from realmkit.dns.wire import Message
     from realmkit.health.observe.surroundings import Surroundings

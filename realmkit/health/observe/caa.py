@@ -14,8 +14,8 @@ from realmkit.health.seen.caa import CaaSeen
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from realmkit.dns.asking.query import Reply, Server
     from realmkit.dns.names import Name
-    from realmkit.dns.query import Reply, Server
     from realmkit.dns.wire import Message
     from realmkit.health.observe.surroundings import Surroundings
     from realmkit.health.seen.caa import CaaTask

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from realmkit.dns import delegation, names, wire
+from realmkit.dns import names, wire
 from realmkit.dns import records as rr
+from realmkit.dns.asking import delegation
 from realmkit.health import signatures
 from realmkit.health.denial import Proofs, no_ds
 from realmkit.health.observe.asking import ask
@@ -17,8 +18,8 @@ from realmkit.health.observe.asking import ask
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from realmkit.dns.asking.query import Server
     from realmkit.dns.names import Name
-    from realmkit.dns.query import Server
     from realmkit.dns.records import Type
     from realmkit.dns.wire import Message
     from realmkit.health.observe.surroundings import Surroundings

@@ -14,8 +14,8 @@ from realmkit.health.seen.dangling import AliasSeen, LookalikesSeen
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
+    from realmkit.dns.asking.query import Reply, Server
     from realmkit.dns.names import Name
-    from realmkit.dns.query import Reply, Server
     from realmkit.health.observe.surroundings import Surroundings
     from realmkit.health.seen.dangling import AliasTask
     from realmkit.health.seen.realm import Sight

@@ -15,8 +15,8 @@ from realmkit.health.seen.dnssec import ROOT_ANCHORS, SecSeen, SetSeen
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from realmkit.dns.asking.query import Server
     from realmkit.dns.names import Name
-    from realmkit.dns.query import Server
     from realmkit.dns.records import Key, Type
     from realmkit.dns.wire import Message
     from realmkit.health.observe.chain import Step

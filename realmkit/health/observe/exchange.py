@@ -13,12 +13,12 @@ import socket
 from collections import deque
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
-from realmkit.dns.stream import sockaddr
+from realmkit.dns.asking.stream import sockaddr
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from realmkit.dns.query import Server
+    from realmkit.dns.asking.query import Server
     from realmkit.health.observe.surroundings import Surroundings
 
 _AT_ONCE: Final = 200  # well below the usual limit of 1,024 descriptors

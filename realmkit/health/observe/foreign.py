@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from realmkit.dns import names, referral
-from realmkit.dns.delegation import delegations, resolvers_of
-from realmkit.dns.resolving import Resolver
+from realmkit.dns import names
+from realmkit.dns.asking import referral
+from realmkit.dns.asking.delegation import delegations, resolvers_of
+from realmkit.dns.asking.resolving import Resolver
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from realmkit.dns.asking.query import Server
     from realmkit.dns.names import Name
-    from realmkit.dns.query import Server
     from realmkit.health.observe.surroundings import Surroundings
 
 

@@ -12,15 +12,15 @@ from msgspec import structs
 
 from realmkit.dns import names, wire
 from realmkit.dns import records as rr
-from realmkit.dns.exchange import server_from_text
+from realmkit.dns.asking.exchange import server_from_text
 from realmkit.health.observe.realms import ask_keys
 from realmkit.health.seen.realm import HostSeen, Sight
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
+    from realmkit.dns.asking.query import Reply, Server
     from realmkit.dns.names import Name
-    from realmkit.dns.query import Reply, Server
     from realmkit.health.observe.surroundings import Surroundings
 
 _FAMILIES = (rr.A, rr.AAAA)
@@ -96,7 +96,7 @@ def _judged(host: Name, sights: Iterable[Sight]) -> HostSeen:
 
 
 def _through_resolvers(hosts: Sequence[Name], surroundings: Surroundings) -> dict[Name, HostSeen]:
-    from realmkit.dns.delegation import resolvers_of
+    from realmkit.dns.asking.delegation import resolvers_of
 
     found = {host: HostSeen(host, "unknown", detail="no resolver was asked") for host in hosts}
     for text in resolvers_of(surroundings.resolvers):

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING
 
 from realmkit.dns import fields, names, wire
 from realmkit.dns import records as rr
-from realmkit.dns.query import Outcome
+from realmkit.dns.asking.query import Outcome
 from realmkit.dns.records import RRset
 from realmkit.health.seen.realm import Sight
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 
+    from realmkit.dns.asking.query import Reply, Server
     from realmkit.dns.names import Name
-    from realmkit.dns.query import Reply, Server
     from realmkit.dns.records import Key, Type
     from realmkit.dns.wire import Message
     from realmkit.health.observe.surroundings import Surroundings

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Final
 
 from realmkit.dns import records as rr
 from realmkit.dns import wire
-from realmkit.dns.delegation import resolvers_of
-from realmkit.dns.exchange import server_from_text
-from realmkit.dns.query import Outcome
+from realmkit.dns.asking.delegation import resolvers_of
+from realmkit.dns.asking.exchange import server_from_text
+from realmkit.dns.asking.query import Outcome
 from realmkit.dns.records import RRset
 from realmkit.errors import InputError
 from realmkit.health.observe.realms import ask_keys, negative_ttl
@@ -18,8 +18,8 @@ from realmkit.health.seen.resolvers import Memory, PropagationSeen
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from realmkit.dns.asking.query import Reply, Server
     from realmkit.dns.names import Name
-    from realmkit.dns.query import Reply, Server
     from realmkit.dns.records import Type
     from realmkit.dns.wire import Message
     from realmkit.health.observe.surroundings import Surroundings

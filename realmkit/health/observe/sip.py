@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 from msgspec import Struct, structs
 
 from realmkit.dns import names
-from realmkit.dns.stream import sockaddr
+from realmkit.dns.asking.stream import sockaddr
 from realmkit.health.seen.sip import EndpointSeen
 
 if TYPE_CHECKING:

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from msgspec import structs
 
-from realmkit.dns import names, query, rdata
+from realmkit.dns import names, rdata
 from realmkit.dns import records as rr
+from realmkit.dns.asking import query
 from realmkit.dns.fields import targets
 from realmkit.health.observe.realms import ask_keys
 from realmkit.health.seen.mail import MailHostSeen, MailPolicySeen, SmtpTask
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from realmkit.clock import Clock
+    from realmkit.dns.asking.query import Server
     from realmkit.dns.names import Name
-    from realmkit.dns.query import Server
     from realmkit.dns.records import Key
     from realmkit.health.observe.surroundings import Surroundings
     from realmkit.health.seen.realm import HostSeen, RealmSeen

@@ -8,7 +8,7 @@ from msgspec import structs
 
 from realmkit.dns import names, wire
 from realmkit.dns import records as rr
-from realmkit.dns.query import Outcome, Reply
+from realmkit.dns.asking.query import Outcome, Reply
 from realmkit.health.observe.exchange import Probe, Said, exchange
 from realmkit.health.observe.realms import sight_of
 from realmkit.health.seen.realm import Sight
@@ -17,8 +17,8 @@ from realmkit.health.seen.zone import EdnsAnswer, EdnsSeen, Offer
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from realmkit.dns.asking.query import Server
     from realmkit.dns.names import Name
-    from realmkit.dns.query import Server
     from realmkit.dns.wire import Message
     from realmkit.health.observe.surroundings import Surroundings
     from realmkit.health.seen.zone import ServerSeen

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, TypeVar
 from msgspec import Struct, field, structs
 
 from realmkit.clock import Clock
-from realmkit.dns import query
-from realmkit.dns.query import Options, Tally
+from realmkit.dns.asking import query
+from realmkit.dns.asking.query import Options, Tally
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Sequence
 
+    from realmkit.dns.asking.query import Reply, Server
     from realmkit.dns.names import Name
-    from realmkit.dns.query import Reply, Server
     from realmkit.dns.records import Type
 
 T = TypeVar("T")

@@ -9,10 +9,11 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from realmkit.dns import names, query, rdata
+from realmkit.dns import names, rdata
 from realmkit.dns import records as rr
-from realmkit.dns.delegation import configured, delegations
-from realmkit.dns.query import Outcome, Server
+from realmkit.dns.asking import query
+from realmkit.dns.asking.delegation import configured, delegations
+from realmkit.dns.asking.query import Outcome, Server
 from realmkit.health.observe import hosts as observe_hosts
 from realmkit.health.observe import strangers
 from realmkit.health.observe.realms import sight_of
@@ -22,11 +23,11 @@ from realmkit.health.seen.zone import ServerSeen, ZoneSeen
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from realmkit.dns.delegation import Delegation
+    from realmkit.dns.asking.delegation import Delegation
+    from realmkit.dns.asking.query import Reply
+    from realmkit.dns.asking.resolving import Servers
     from realmkit.dns.names import Name
-    from realmkit.dns.query import Reply
     from realmkit.dns.records import Key, Type
-    from realmkit.dns.resolving import Servers
     from realmkit.health.observe.surroundings import Surroundings
     from realmkit.health.seen.realm import HostSeen
     from realmkit.health.seen.zone import ZoneTask

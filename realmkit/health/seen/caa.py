@@ -6,8 +6,8 @@ from typing import Literal
 
 from msgspec import Struct
 
+from realmkit.dns.asking.query import Server
 from realmkit.dns.names import Name
-from realmkit.dns.query import Server
 from realmkit.dns.records import RRset
 
 

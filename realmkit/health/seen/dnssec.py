@@ -6,8 +6,8 @@ from typing import Final, Literal
 
 from msgspec import Struct
 
+from realmkit.dns.asking.query import Server
 from realmkit.dns.names import Name
-from realmkit.dns.query import Server
 from realmkit.dns.records import Key
 
 # The root zone's key signing keys of 2017 and 2024, as https://data.iana.org/root-anchors/root-anchors.xml has them.

@@ -7,8 +7,8 @@ from typing import Literal
 
 from msgspec import Struct
 
+from realmkit.dns.asking.query import Server
 from realmkit.dns.names import Name
-from realmkit.dns.query import Server
 from realmkit.health.seen.realm import Sight
 
 

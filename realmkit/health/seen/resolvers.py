@@ -9,8 +9,8 @@ from msgspec import Struct
 
 from realmkit.dns import names
 from realmkit.dns import records as rr
+from realmkit.dns.asking.query import Server
 from realmkit.dns.names import Name
-from realmkit.dns.query import Server
 from realmkit.dns.records import Key, RRset
 from realmkit.health.seen.realm import RealmSeen, Sight
 

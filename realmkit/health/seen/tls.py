@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
 
+from realmkit.dns.asking.query import Server
 from realmkit.dns.names import Name
-from realmkit.dns.query import Server
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

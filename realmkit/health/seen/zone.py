@@ -8,9 +8,9 @@ from typing import Literal, NamedTuple
 from msgspec import Struct, field
 
 from realmkit.dns import names
-from realmkit.dns.delegation import Delegation
+from realmkit.dns.asking.delegation import Delegation
+from realmkit.dns.asking.query import Server
 from realmkit.dns.names import Name
-from realmkit.dns.query import Server
 from realmkit.dns.rdata import name_end
 from realmkit.dns.records import Key, RRset, Type, Zone, serial_newer
 from realmkit.health.seen.realm import HostSeen, Sight

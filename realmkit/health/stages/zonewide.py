@@ -22,10 +22,10 @@ from realmkit.health.stages.judging import judged
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from realmkit.dns.desk import Desk
     from realmkit.dns.names import Name
     from realmkit.dns.provider import Provider
     from realmkit.dns.records import Key, Type, Zone
+    from realmkit.dns.work.desk import Desk
     from realmkit.health.ground import Ground
     from realmkit.health.seen.zone import ZoneSeen
 

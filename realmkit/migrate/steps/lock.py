@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from realmkit.dns import adoption, locking, names
+from realmkit.dns import names
 from realmkit.dns.provider import Protects
 from realmkit.dns.records import type_from_text, type_to_text
+from realmkit.dns.work import adoption, locking
 from realmkit.errors import RejectedError
 from realmkit.migrate.kit import Job, Seen, Step, done, pending
 

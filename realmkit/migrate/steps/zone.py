@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from realmkit.dns import names, planfile, workflow
+from realmkit.dns import names
 from realmkit.dns.fields import negative_ttl
 from realmkit.dns.records import SOA
+from realmkit.dns.work import planfile, workflow
 from realmkit.errors import OK, UNKNOWN, RefusedError
 from realmkit.migrate.kit import Job, Seen, Step, done, pending, unknown
 
 if TYPE_CHECKING:
     from realmkit.dns.names import Name
-    from realmkit.dns.planfile import PlanFile
     from realmkit.dns.records import RRset
-    from realmkit.dns.verify import Report
-    from realmkit.dns.workflow import Planned
+    from realmkit.dns.work.planfile import PlanFile
+    from realmkit.dns.work.verify import Report
+    from realmkit.dns.work.workflow import Planned
 
 
 class _PlannedChange(Step):

@@ -21,7 +21,6 @@ from tests.lab.topology import Lab
 
 Build = Callable[..., Stage]
 Tell = Callable[[Figures | str], None]
-TOLD = "told of a move"  # the property of a test's report, which comes from whatever process the test ran in
 
 
 @pytest.fixture
@@ -45,25 +44,6 @@ def tell(request: pytest.FixtureRequest) -> Tell:
     """Takes the figures of a story, or a sentence about it."""
 
     def told(what: Figures | str) -> None:
-        request.node.user_properties.append((TOLD, msgspec.json.encode(what).decode()))
+        request.node.user_properties.append((figures.TOLD, msgspec.json.encode(what).decode()))
 
     return told
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    reports = [one for key in ("passed", "failed") for one in terminalreporter.stats.get(key, ())]
-    told = [
-        msgspec.json.decode(text, type=Figures | str)
-        for one in reports if getattr(one, "when", "") == "call"
-        for name, text in one.user_properties if name == TOLD
-    ]  # fmt: skip
-    if told:
-        terminalreporter.section("moves in the lab")
-        measured = [one for one in told if isinstance(one, Figures)]
-        for line in [
-            *figures.table(measured),
-            *figures.notes(measured),
-            *(one for one in told if isinstance(one, str)),
-        ]:
-            terminalreporter.write_line(line)
-        figures.write(measured)

@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Struct
 
 FILE = "REALMKIT_MOVE_FIGURES"  # names the file for the JSON
+TOLD = "told of a move"  # a property of a test's report, which comes from whatever process the test ran in
 FACTOR, CONSTANT = 1.5, 1.0  # how much longer than alone a phone may be dark
 
 
@@ -82,6 +83,15 @@ def p95(values: Collection[float]) -> float:
     return sorted(values)[math.ceil(0.95 * len(values)) - 1]
 
 
+def summary(told: Iterable[str]) -> list[str]:
+    """What tests told (as `TOLD`, in JSON), for people; the figures also go to the file that the environment names."""
+    things = [msgspec.json.decode(text, type=Figures | str) for text in told]
+    measured = [one for one in things if isinstance(one, Figures)]
+    if path := os.environ.get(FILE):
+        Path(path).write_bytes(msgspec.json.format(msgspec.json.encode(measured), indent=2) + b"\n")
+    return [*table(measured), *notes(measured), *(one for one in things if isinstance(one, str))]
+
+
 def table(rows: Iterable[Figures]) -> list[str]:
     """The figures for people."""
     head = ("story", "kazoo", "phones", "alone", "dark: median", "p95", "max", "of allowed: p95", "max", "calls", "cut",
@@ -103,9 +113,3 @@ def _cells(one: Figures) -> tuple[str, ...]:
 def notes(rows: Iterable[Figures]) -> list[str]:
     """What the table has no room for."""
     return [f"{one.story} {one.generation}: longest dark: {one.dark.whose}" for one in rows]
-
-
-def write(rows: list[Figures]) -> None:
-    """Write them as JSON to the file that the environment names, if it does."""
-    if path := os.environ.get(FILE):
-        Path(path).write_bytes(msgspec.json.format(msgspec.json.encode(rows), indent=2) + b"\n")

@@ -131,6 +131,7 @@ def judged(stage: Stage, found: Figures, before: World, tell: Tell, stay: Sequen
 # --- phone by phone --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("generation", FORTY_ON, ids=lambda one: one.value)
 def test_forty_phones_roll_over(build: Build, tell: Tell, generation: Generation) -> None:
     """Forty phones and two real ones, eight of them in calls: nobody is cut off, nobody is dark for long."""
@@ -156,6 +157,7 @@ class Quiet(NamedTuple):
 QUIET: list[Quiet] = []
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("generation", list(Generation) if FULL else [Generation.OLDER], ids=lambda one: one.value)
 def test_twelve_phones_roll_over(build: Build, tell: Tell, generation: Generation) -> None:
     stage = build(generation, TWELVE)
@@ -166,6 +168,7 @@ def test_twelve_phones_roll_over(build: Build, tell: Tell, generation: Generatio
     assert found.dark.ratio_max <= 1, spells
 
 
+@pytest.mark.alone
 def test_who_does_not_obey_stays_and_rings(build: Build, tell: Tell) -> None:
     """Two deaf phones and one that may not move end up pinned to the old realm; calls reach them all the same."""
 
@@ -191,6 +194,7 @@ def refuse_own_realms(stage: Stage) -> None:
     stage.crossbar.switches.allow_aggregates = False
 
 
+@pytest.mark.alone
 def test_all_phones_at_once(build: Build, tell: Tell) -> None:
     def story(stage: Stage) -> None:
         refuse_own_realms(stage)

@@ -13,11 +13,12 @@ import math
 from itertools import groupby
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from realmkit.dns import names, tsig, wire
+from realmkit.dns import names, wire
 from realmkit.dns import records as rr
 from realmkit.dns.plan import group_of
+from realmkit.dns.primary import tsig
+from realmkit.dns.primary.writer import ANSWER, AUTHORITY, COMPRESSIBLE, REACH, Writer
 from realmkit.dns.wire import Record
-from realmkit.dns.writer import ANSWER, AUTHORITY, COMPRESSIBLE, REACH, Writer
 from realmkit.errors import OutcomeUnknownError, RejectedError, UnreachableError
 
 if TYPE_CHECKING:
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
 
     from realmkit.dns.names import Name
     from realmkit.dns.plan import Change
+    from realmkit.dns.primary.transfer import Source
     from realmkit.dns.records import RRset
-    from realmkit.dns.transfer import Source
 
 Step: TypeAlias = tuple[Record, int]
 """A record of the update section with its class."""

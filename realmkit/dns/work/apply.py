@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 from msgspec import Struct, field
 
-from realmkit.dns import batch, names
+from realmkit.dns import names
 from realmkit.dns.names import Name
 from realmkit.dns.plan import Change, ZonePlan
 from realmkit.dns.provider import Receipt, limits_of
 from realmkit.dns.records import listing
+from realmkit.dns.work import batch
 from realmkit.errors import (
     ConflictError,
     InterruptedApplyError,
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from realmkit.clock import Clock
     from realmkit.dns.provider import Provider
     from realmkit.dns.records import Zone
-    from realmkit.dns.runs import Run
+    from realmkit.dns.work.runs import Run
 
 TRIES: Final = 4
 FIRST_PAUSE: Final = 1.0  # seconds; doubled at each further try

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from realmkit.dns import planfile, workflow, zonemove
+from realmkit.dns.work import planfile, workflow, zonemove
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from realmkit.dns.desk import Desk
-    from realmkit.dns.planfile import PlanFile
-    from realmkit.dns.runs import Run
-    from realmkit.dns.workflow import Applied
+    from realmkit.dns.work.desk import Desk
+    from realmkit.dns.work.planfile import PlanFile
+    from realmkit.dns.work.runs import Run
+    from realmkit.dns.work.workflow import Applied
 
 
 def carry_out(

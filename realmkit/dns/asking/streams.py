@@ -11,12 +11,12 @@ import selectors
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from realmkit.dns.exchange import Failure, Outcome
-from realmkit.dns.stream import Stream, StreamError
+from realmkit.dns.asking.exchange import Failure, Outcome
+from realmkit.dns.asking.stream import Stream, StreamError
 
 if TYPE_CHECKING:
-    from realmkit.dns.engine import Engine
-    from realmkit.dns.peer import Line, Query
+    from realmkit.dns.asking.engine import Engine
+    from realmkit.dns.asking.peer import Line, Query
 
 _DEPTH: Final = 64  # questions in flight on one connection
 _SINGLES: Final = 8  # connections of one question each; a server has few TCP slots to give: BIND 150 for everybody

@@ -7,12 +7,12 @@ import selectors
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from realmkit.dns.exchange import Failure, Outcome
-from realmkit.dns.peer import Channel
+from realmkit.dns.asking.exchange import Failure, Outcome
+from realmkit.dns.asking.peer import Channel
 
 if TYPE_CHECKING:
-    from realmkit.dns.engine import Engine
-    from realmkit.dns.peer import Line, Query
+    from realmkit.dns.asking.engine import Engine
+    from realmkit.dns.asking.peer import Line, Query
 
 _PER_SERVER: Final = 4  # sockets
 _MANY: Final = 128  # sockets in all from which on each server gets one

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Final, Literal
 from msgspec import Struct, structs
 
 from realmkit import errors
-from realmkit.dns import names, query, rdata, wire
+from realmkit.dns import names, rdata, wire
 from realmkit.dns import records as rr
 from realmkit.dns.answer import Kind, ZoneIndex, lookup
+from realmkit.dns.asking import query
+from realmkit.dns.asking.query import Options, Outcome, Reply, Server
 from realmkit.dns.names import Name
-from realmkit.dns.query import Options, Outcome, Reply, Server
 from realmkit.dns.records import RRset, Type
 from realmkit.dns.wire import Record
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from realmkit.clock import Clock
-    from realmkit.dns.delegation import Servers
+    from realmkit.dns.asking.delegation import Servers
     from realmkit.dns.records import Key, Zone
     from realmkit.dns.wire import Message
 

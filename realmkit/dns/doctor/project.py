@@ -11,8 +11,9 @@ import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from realmkit.dns import doctor_zone, registry
-from realmkit.dns.checkup import Check, failure
+from realmkit.dns import registry
+from realmkit.dns.doctor import zone as zone_checks
+from realmkit.dns.doctor.checkup import Check, failure
 from realmkit.errors import MissingExtraError, RealmkitError, StateError
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from realmkit.clock import Clock
-    from realmkit.dns.desk import Desk
+    from realmkit.dns.work.desk import Desk
 
 RELEASED: Final = datetime(2026, 11, 1, tzinfo=UTC)  # no clock that is right shows an earlier time
 
@@ -45,7 +46,7 @@ def examine(directory: Path, clock: Clock, open_desk: Callable[[], Desk]) -> Ite
         return
     yield Check("configuration", "ok", str(directory / "realmkit.yml"))
     for zone in desk.zones:
-        yield from doctor_zone.examine(desk, zone)
+        yield from zone_checks.examine(desk, zone)
 
 
 def _extras() -> Iterator[Check]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from realmkit.dns import blame, names, query
+from realmkit.dns import names
 from realmkit.dns import records as rr
-from realmkit.dns.checkup import Check, failure
-from realmkit.dns.delegation import delegated
+from realmkit.dns.asking import query
+from realmkit.dns.asking.delegation import delegated
+from realmkit.dns.doctor import blame
+from realmkit.dns.doctor.checkup import Check, failure
 from realmkit.dns.fields import targets
 from realmkit.dns.plan import group_of
 from realmkit.dns.provider import KnowsServers, limits_of
@@ -17,10 +19,10 @@ from realmkit.errors import InputError, RealmkitError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from realmkit.dns.blame import Path_
-    from realmkit.dns.desk import Desk
+    from realmkit.dns.doctor.blame import Path_
     from realmkit.dns.names import Name
     from realmkit.dns.records import Zone
+    from realmkit.dns.work.desk import Desk
 
 
 def examine(desk: Desk, zone: Name) -> Iterator[Check]:

@@ -10,11 +10,11 @@ from time import monotonic  # noqa: TID251 - timeouts of sockets are real time, 
 from typing import TYPE_CHECKING, Final, Literal
 
 from realmkit.dns import wire
-from realmkit.dns.conduct import Pace
-from realmkit.dns.datagrams import Datagrams
-from realmkit.dns.exchange import Failure, Options, Outcome, Place, Reply, Server, Tally
-from realmkit.dns.peer import Dice, Line, Query
-from realmkit.dns.streams import Streams
+from realmkit.dns.asking.conduct import Pace
+from realmkit.dns.asking.datagrams import Datagrams
+from realmkit.dns.asking.exchange import Failure, Options, Outcome, Place, Reply, Server, Tally
+from realmkit.dns.asking.peer import Dice, Line, Query
+from realmkit.dns.asking.streams import Streams
 from realmkit.dns.wire import BadMessageError
 
 if TYPE_CHECKING:

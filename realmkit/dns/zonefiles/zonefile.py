@@ -1,11 +1,11 @@
 """Reading zone files: RFC 1035 section 5, RFC 2308 section 4 ($TTL), RFC 3597 (types without a name), BIND's $GENERATE.
 
 `read` makes a `Zone`, which is all that a plan needs. `read_entries` also keeps where in which file each record
-stands, so that `realmkit.dns.zonetext` can change a file as a careful person would. Both do no I/O: they are given
+stands, so that `zonetext` can change a file as a careful person would. Both do no I/O: they are given
 text, one character per octet (decode the file as Latin-1), and a function that fetches what $INCLUDE names.
 
 Lines of the everyday shape are read by one regular expression and caches, 50,000 of them in a fraction of a second;
-whatever it does not match goes through the tokenizer of `realmkit.dns.zonewords`. Both give the same records.
+whatever it does not match goes through the tokenizer of `realmkit.dns.zonefiles.zonewords`. Both give the same records.
 
 Where servers differ, BIND's reading is taken: a $TTL inside an included file stays in force after it, an included
 file starts with the owner of the line that includes it, and without $TTL a record without a TTL takes the last one
@@ -19,20 +19,31 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from realmkit.dns import names, rdata, zonewords
+from realmkit.dns import names, rdata
 from realmkit.dns import records as rr
 from realmkit.dns.names import Name
 from realmkit.dns.records import RRset, Type, Zone
-from realmkit.dns.zoneentries import DEFAULT, EXPLICIT, GENERATED, PREVIOUS, Entry, Inclusion, Scope, Source, ZoneText
-from realmkit.dns.zonegenerate import expand
-from realmkit.dns.zonewords import Misread, octets_escaped
+from realmkit.dns.zonefiles import zonewords
+from realmkit.dns.zonefiles.zoneentries import (
+    DEFAULT,
+    EXPLICIT,
+    GENERATED,
+    PREVIOUS,
+    Entry,
+    Inclusion,
+    Scope,
+    Source,
+    ZoneText,
+)
+from realmkit.dns.zonefiles.zonegenerate import expand
+from realmkit.dns.zonefiles.zonewords import Misread, octets_escaped
 from realmkit.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from realmkit.dns.records import Key
-    from realmkit.dns.zonewords import Word
+    from realmkit.dns.zonefiles.zonewords import Word
 
 _MAX_DEPTH: Final = 16
 _BARE: Final = r"[!#-'*-:<-\[\]-~]"  # printable ASCII without blank " ( ) ; \

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct, structs
 
-from realmkit.dns import names, query, rdata, wire
+from realmkit.dns import names, rdata, wire
 from realmkit.dns import records as rr
-from realmkit.dns.exchange import server_from_text
-from realmkit.dns.query import Options, Outcome, Reply, Server
+from realmkit.dns.asking import query
+from realmkit.dns.asking.exchange import server_from_text
+from realmkit.dns.asking.query import Options, Outcome, Reply, Server
 from realmkit.dns.records import Type
 from realmkit.errors import InputError
 

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
-from realmkit.dns import names, plan, rdata, zonefile, zonewords
+from realmkit.dns import names, plan, rdata
 from realmkit.dns import records as rr
 from realmkit.dns.names import Name
-from realmkit.dns.zoneentries import DEFAULT, EXPLICIT, GENERATED, Entry, Scope, Source, ZoneText
+from realmkit.dns.zonefiles import zonefile, zonewords
+from realmkit.dns.zonefiles.zoneentries import DEFAULT, EXPLICIT, GENERATED, Entry, Scope, Source, ZoneText
 from realmkit.errors import ConflictError, InputError, RefusedError, RejectedError, StateError
 
 if TYPE_CHECKING:

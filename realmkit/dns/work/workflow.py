@@ -9,26 +9,27 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct, structs
 
-from realmkit.dns import guard, names, plan, rdata, realm, runs, verify
-from realmkit.dns.adoption import chosen
-from realmkit.dns.apply import ZoneApplier, ZoneResult, check_unmoved
+from realmkit.dns import names, plan, rdata, realm
 from realmkit.dns.findings import Finding
-from realmkit.dns.guard import Hold
 from realmkit.dns.lint import lint, world_of
 from realmkit.dns.names import Name
 from realmkit.dns.plan import Plan, ZonePlan, group_of
-from realmkit.dns.planfile import Basis, PlanFile
 from realmkit.dns.provider import limits_of
 from realmkit.dns.records import Key, RRset, Zone, listing
-from realmkit.dns.runs import Run
-from realmkit.dns.verify import Report
+from realmkit.dns.work import guard, runs, verify
+from realmkit.dns.work.adoption import chosen
+from realmkit.dns.work.apply import ZoneApplier, ZoneResult, check_unmoved
+from realmkit.dns.work.guard import Hold
+from realmkit.dns.work.planfile import Basis, PlanFile
+from realmkit.dns.work.runs import Run
+from realmkit.dns.work.verify import Report
 from realmkit.errors import InterruptedApplyError, RealmkitError, RefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
-    from realmkit.dns.desk import Desk
     from realmkit.dns.realm import Realm
+    from realmkit.dns.work.desk import Desk
 
 
 class Linted(Struct, frozen=True):

@@ -19,17 +19,17 @@ from msgspec import Struct, field
 
 from realmkit.dns import names, wire
 from realmkit.dns import records as rr
-from realmkit.dns.exchange import server_from_text
+from realmkit.dns.asking.exchange import server_from_text
+from realmkit.dns.asking.query import DEFAULT, Options, Server
+from realmkit.dns.asking.referral import Referral, Told, Walk, Wish, gather, grant, spread, together
+from realmkit.dns.asking.resolving import Addresses, Gathered, Resolver, Servers, is_address, shown
 from realmkit.dns.names import Name
-from realmkit.dns.query import DEFAULT, Options, Server
 from realmkit.dns.records import RRset, Type
-from realmkit.dns.referral import Referral, Told, Walk, Wish, gather, grant, spread, together
-from realmkit.dns.resolving import Addresses, Gathered, Resolver, Servers, is_address, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
 
-    from realmkit.dns.query import Reply
+    from realmkit.dns.asking.query import Reply
 
 __all__ = [
     "Addresses", "Delegation", "Found", "Servers", "addresses_of", "configured", "delegated", "delegations",

@@ -16,9 +16,9 @@ from __future__ import annotations
 import socket
 from typing import TYPE_CHECKING
 
-from realmkit.dns.engine import Engine
-from realmkit.dns.exchange import DEFAULT, Options, Outcome, Reply, Server, Tally
-from realmkit.dns.stream import sockaddr
+from realmkit.dns.asking.engine import Engine
+from realmkit.dns.asking.exchange import DEFAULT, Options, Outcome, Reply, Server, Tally
+from realmkit.dns.asking.stream import sockaddr
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable

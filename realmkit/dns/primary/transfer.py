@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 from realmkit.dns import names, wire
 from realmkit.dns import records as rr
+from realmkit.dns.primary.request import Request, Server
+from realmkit.dns.primary.tsig import UnsignedRefusalError
+from realmkit.dns.primary.writer import AUTHORITY, Writer
 from realmkit.dns.records import RRset, Zone
-from realmkit.dns.request import Request, Server
-from realmkit.dns.tsig import UnsignedRefusalError
 from realmkit.dns.wire import Record
-from realmkit.dns.writer import AUTHORITY, Writer
 from realmkit.errors import AuthError, NoZoneError, ProviderError, RejectedError, UnreachableError
 
 if TYPE_CHECKING:
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
     from realmkit.clock import Clock
     from realmkit.dns.names import Name
+    from realmkit.dns.primary.tsig import Key as TsigKey
     from realmkit.dns.records import Key
-    from realmkit.dns.tsig import Key as TsigKey
 
 TIMEOUT: Final = 30.0
 

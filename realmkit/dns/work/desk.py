@@ -9,11 +9,12 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 from realmkit import durable
-from realmkit.dns import guard, names, registry
-from realmkit.dns.ledger import Ledger
+from realmkit.dns import names, registry
+from realmkit.dns.asking.query import Options
 from realmkit.dns.plan import group_of
-from realmkit.dns.query import Options
 from realmkit.dns.wanted import Addresses, Wanted, hosts_without_addresses, wanted, zone_names
+from realmkit.dns.work import guard
+from realmkit.dns.work.ledger import Ledger
 from realmkit.errors import InputError, UnreachableError
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from realmkit.clock import Clock
     from realmkit.config import Project
-    from realmkit.dns.delegation import Servers
+    from realmkit.dns.asking.delegation import Servers
     from realmkit.dns.names import Name
     from realmkit.dns.provider import Provider
     from realmkit.dns.records import Key, Zone
@@ -140,7 +141,7 @@ class Desk:
 
     def servers(self, zone: Name) -> Servers:
         """The authoritative servers of a zone: as configured, else as its provider or its parent says."""
-        from realmkit.dns import delegation
+        from realmkit.dns.asking import delegation
         from realmkit.dns.provider import KnowsServers
 
         path = ("zones", self.zones[zone], "nameservers")
@@ -194,7 +195,7 @@ class Desk:
         return found or None
 
     def _look_up(self, host: str) -> Addresses:
-        from realmkit.dns import delegation
+        from realmkit.dns.asking import delegation
 
         found = delegation.addresses_of(names.absolute(host), self.resolvers(), self.query_options())
         if found.unknown or not found.addresses:

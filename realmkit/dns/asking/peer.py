@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from msgspec import Struct
 
-from realmkit.dns.conduct import Conduct, Pace
-from realmkit.dns.exchange import Failure, Options, Outcome, Place, Server
+from realmkit.dns.asking.conduct import Conduct, Pace
+from realmkit.dns.asking.exchange import Failure, Options, Outcome, Place, Server
+from realmkit.dns.asking.stream import Stream, sockaddr
 from realmkit.dns.names import Name
 from realmkit.dns.records import Type
-from realmkit.dns.stream import Stream, sockaddr
 
 if TYPE_CHECKING:
     from collections.abc import Container, Sequence

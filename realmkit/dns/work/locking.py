@@ -14,8 +14,8 @@ from realmkit.errors import InputError, RefusedError
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from realmkit.dns.desk import Desk
     from realmkit.dns.names import Name
+    from realmkit.dns.work.desk import Desk
 
 
 class Locked(Struct, frozen=True):

@@ -5,16 +5,17 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from realmkit.dns import rdata, zonewords
+from realmkit.dns import rdata
 from realmkit.dns import records as rr
-from realmkit.dns.zonewords import Misread
+from realmkit.dns.zonefiles import zonewords
+from realmkit.dns.zonefiles.zonewords import Misread
 from realmkit.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from realmkit.dns.records import Type
-    from realmkit.dns.zonewords import Word
+    from realmkit.dns.zonefiles.zonewords import Word
 
 _MOST: Final = 100_000
 _RANGE: Final = re.compile(r"([0-9]{1,9})-([0-9]{1,9})(?:/([0-9]{1,9}))?\Z")

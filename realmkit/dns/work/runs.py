@@ -13,14 +13,14 @@ import msgspec
 from msgspec import Struct
 
 from realmkit import durable
-from realmkit.dns import planfile
+from realmkit.dns.work import planfile
 from realmkit.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    from realmkit.dns.planfile import PlanFile
+    from realmkit.dns.work.planfile import PlanFile
 
 
 class Run(Struct, frozen=True):

@@ -11,17 +11,18 @@ from zlib import crc32
 
 from msgspec import structs
 
-from realmkit.dns import names, query, wire
+from realmkit.dns import names, wire
 from realmkit.dns import records as rr
-from realmkit.dns.resolving import ADDRESS_TYPES, Addresses, Gathered, shown
+from realmkit.dns.asking import query
+from realmkit.dns.asking.resolving import ADDRESS_TYPES, Addresses, Gathered, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 
+    from realmkit.dns.asking.query import Options, Reply, Server
+    from realmkit.dns.asking.resolving import Resolver, Servers
     from realmkit.dns.names import Name
-    from realmkit.dns.query import Options, Reply, Server
     from realmkit.dns.records import Key, Type
-    from realmkit.dns.resolving import Resolver, Servers
     from realmkit.dns.wire import Message, Record
 
 _MAX_REFERRALS: Final = 8

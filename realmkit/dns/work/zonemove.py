@@ -11,26 +11,28 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from realmkit import errors
-from realmkit.dns import guard, names, query, registry, runs, verify
+from realmkit.dns import names, registry
 from realmkit.dns import records as rr
-from realmkit.dns.apply import ZoneApplier, ZoneResult, check_unmoved
-from realmkit.dns.delegation import configured, delegated
+from realmkit.dns.asking import query
+from realmkit.dns.asking.delegation import configured, delegated
+from realmkit.dns.asking.query import Outcome
 from realmkit.dns.plan import Plan, apply_to
-from realmkit.dns.planfile import Basis, PlanFile
 from realmkit.dns.provider import KnowsServers, MakesZones, Notes, limits_of
-from realmkit.dns.query import Outcome
 from realmkit.dns.records import Key, Zone, listing
-from realmkit.dns.verify import Report
-from realmkit.dns.workflow import Applied, Planned, refuse_if_held
-from realmkit.dns.zonecopy import Parent, Stage, content, copy_plan, differences, holds, stages
+from realmkit.dns.work import guard, runs, verify
+from realmkit.dns.work.apply import ZoneApplier, ZoneResult, check_unmoved
+from realmkit.dns.work.planfile import Basis, PlanFile
+from realmkit.dns.work.verify import Report
+from realmkit.dns.work.workflow import Applied, Planned, refuse_if_held
+from realmkit.dns.work.zonecopy import Parent, Stage, content, copy_plan, differences, holds, stages
 from realmkit.errors import InputError, NoZoneError, RefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from realmkit.dns.desk import Desk
     from realmkit.dns.names import Name
     from realmkit.dns.provider import Capabilities
+    from realmkit.dns.work.desk import Desk
 
 
 class Arrival(Struct, frozen=True):

@@ -11,8 +11,8 @@ from msgspec import Struct
 
 from realmkit.dns import names, plan
 from realmkit.dns import records as rr
-from realmkit.dns.guard import Hold
 from realmkit.dns.records import Key, key_to_text, listing, type_to_text
+from realmkit.dns.work.guard import Hold
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

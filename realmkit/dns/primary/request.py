@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Final, Self
 
 from realmkit.clock import Clock, SystemClock
 from realmkit.dns import wire
-from realmkit.dns.exchange import Server
-from realmkit.dns.tsig import Signing
+from realmkit.dns.asking.exchange import Server
+from realmkit.dns.primary.tsig import Signing
 from realmkit.errors import UnreachableError
 
 if TYPE_CHECKING:
-    from realmkit.dns.tsig import Key
+    from realmkit.dns.primary.tsig import Key
 
 __all__ = ["Request", "Server"]
 

@@ -16,9 +16,9 @@ from realmkit.errors import InputError, RefusedError
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
-    from realmkit.dns.desk import Desk
     from realmkit.dns.names import Name
     from realmkit.dns.records import Zone
+    from realmkit.dns.work.desk import Desk
 
 
 class Adopted(Struct, frozen=True):

@@ -1,0 +1,1 @@
+"""Asking name servers: many questions at once, each ended by one reply; and who is to be asked."""

@@ -1,0 +1,1 @@
+"""What `realmkit doctor` looks at in the DNS part of a project."""

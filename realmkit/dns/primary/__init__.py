@@ -1,0 +1,1 @@
+"""What is asked of a primary server: zone transfers and dynamic updates, signed."""

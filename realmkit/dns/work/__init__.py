@@ -1,0 +1,1 @@
+"""Work on zones: plans made, guarded, applied, undone and verified."""
