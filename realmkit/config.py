@@ -193,12 +193,27 @@ class PhonesEntry(Entry, frozen=True):
 
 
 class Policy(Entry, frozen=True):
-    """TTLs in seconds, guards, and how verification behaves."""
+    """TTLs in seconds, guards, and how verification behaves.
+
+    Attributes:
+        ttl: of records, in seconds.
+        migration_ttl: what TTLs are lowered to before a move.
+        verify_deadline: how long to wait for every server.
+        resolvers: recursive resolvers by address, which are asked what stands outside of our zones; the system's where
+            none are given.
+        roots: servers of the root by address, from which the way to everything outside is found without a resolver.
+            `health check` does so from the Internet's root where neither these nor resolvers are given, and asks the
+            system's resolvers where that can't be heard.
+        allow_private_addresses: private and loopback addresses are meant.
+        guards: how much may change at once.
+        health: how `health check` asks and judges.
+    """
 
     ttl: Ttl = 3600
     migration_ttl: Ttl = 300
     verify_deadline: Annotated[float, Meta(gt=0, description="seconds to wait for every server")] = 60
     resolvers: tuple[str, ...] = ()
+    roots: tuple[str, ...] = ()
     allow_private_addresses: bool = False
     guards: Guards = Guards()
     health: HealthPolicy = HealthPolicy()

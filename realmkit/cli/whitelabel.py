@@ -155,7 +155,6 @@ def verify(app: App, domain: str, *, dns_only: bool, everything: bool, deadline:
 def certificates(desk: Desk, sites: Sequence[Site]) -> list[Finding]:
     """Look at the certificates of sites, at every address of each, and judge them as `health check` does."""
     from realmkit.dns import names
-    from realmkit.dns.asking import delegation
     from realmkit.dns.findings import Finding
     from realmkit.dns.records import AAAA, A
     from realmkit.health.checks.certificates import portal
@@ -167,7 +166,7 @@ def certificates(desk: Desk, sites: Sequence[Site]) -> list[Finding]:
     tasks: list[TlsTask] = []
     for site in sites:
         subject = f"{names.to_text(site.host)} port {site.port}"
-        there = delegation.addresses_of(site.host, desk.resolvers(), desk.query_options())
+        there = desk.addresses(site.host)
         if there.unknown or not there.addresses:
             why = there.unknown or "it has no address"
             found.append(Finding("SCR07", "unknown", subject, f"its certificate could not be looked at: {why}"))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Struct, structs
 
 from realmkit.dns import names
+from realmkit.dns.asking.iteration import ROOT_SERVERS, Ways
 from realmkit.dns.asking.query import Options, Tally
 from realmkit.dns.plan import group_of
 from realmkit.dns.records import serial_newer
@@ -73,7 +74,7 @@ def check(
     now, began = clock.now(), clock.monotonic()
     surroundings = Surroundings(
         clock, Options(rate=desk.project.config.policy.health.rate_per_server), desk.resolvers(),
-        None if settings.deadline is None else began + settings.deadline,
+        None if settings.deadline is None else began + settings.deadline, **_outside(desk),
     )  # fmt: skip
     wanted, _ = desk.wanted()
     inside, foreign = _sorted_out(desk, texts, settings)
@@ -88,7 +89,8 @@ def check(
     if judgement.second_look and again and surroundings.left() != 0.0:
         clock.sleep(min(SECOND_LOOK_AFTER, surroundings.left() or SECOND_LOOK_AFTER))
         narrowed = _narrowed(whole, again)
-        fresh_eyes = structs.replace(surroundings, tally=Tally())  # a server that was down gets another chance
+        ways = surroundings.ways if surroundings.ways.rootless else Ways()
+        fresh_eyes = structs.replace(surroundings, tally=Tally(), ways=ways)  # who was down gets another chance
         second = _examined(
             Ground(desk, structs.replace(settings, sample=1), state, narrowed, fresh_eyes, now)
         )  # fmt: skip
@@ -99,9 +101,24 @@ def check(
     slowed = tuple(sorted(f"{address}:{port}" for address, port in surroundings.tally.slowed))
     verdict = structs.replace(
         verdict, seconds=clock.monotonic() - began, counts=_counts(first), serials=_serials(first),
-        slowed=slowed, notes=tuple(first.notes),
+        slowed=slowed, notes=(*first.notes, *_rootless(surroundings)),
     )  # fmt: skip
     return _remembered(after, first, verdict), verdict
+
+
+def _outside(desk: Desk) -> dict[str, Any]:
+    """How the way to everything outside is found: from a configured root, by configured resolvers, from the world's."""
+    policy = desk.project.config.policy
+    if policy.roots or policy.resolvers:
+        return {"roots": policy.roots}
+    return {"roots": ROOT_SERVERS, "instead": True}
+
+
+def _rootless(surroundings: Surroundings) -> tuple[str, ...]:
+    if not surroundings.ways.rootless:
+        return ()
+    then = "; resolvers were asked what stands outside of your zones" if surroundings.instead else ""
+    return (f"{surroundings.ways.rootless}{then} (policy.resolvers names those to ask, policy.roots another root)",)
 
 
 def _sorted_out(desk: Desk, texts: Collection[str], settings: Settings) -> tuple[list[str], tuple[Name, ...]]:
@@ -164,7 +181,7 @@ def _counts(ground: Ground) -> Counts:
         realms,
         len(ground.passed.hosts),
         ground.endpoints,
-        ground.surroundings.tally.sent,
+        ground.surroundings.tally.sent + ground.surroundings.ways.tally.sent,
         ground.skipped,
     )
 

@@ -9,8 +9,10 @@ import pytest
 
 from realmkit.dns import names
 from realmkit.dns import records as rr
-from realmkit.dns.asking.delegation import Addresses, addresses_of, configured, discover
+from realmkit.dns.asking.delegation import Addresses, configured, discover
+from realmkit.dns.asking.iteration import Iterator
 from realmkit.dns.asking.query import Options, Server
+from realmkit.dns.asking.resolving import Finder, Resolver
 from realmkit.dns.zonefiles.zoneentries import Source
 from realmkit.dns.zonefiles.zonefile import read
 from realmkit.sandbox.nameserver import NameServer
@@ -18,7 +20,7 @@ from tests.lab.server import run, wait_for
 from tests.lab.servers import Knot, Named, Unbound
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator as Yields
 
     from realmkit.dns.asking.delegation import Servers
     from tests.lab.topology import Lab
@@ -41,8 +43,26 @@ class Tree:
     resolver: Unbound
     dead: str
 
+
+class Way:
+    """How what lies outside is found out: through a resolver, or from the root down.
+
+    Args:
+        tree: the servers.
+        through: which.
+    """
+
+    def __init__(self, tree: Tree, through: str) -> None:
+        self.tree = tree
+        self.through = through
+
+    def finder(self, options: Options = OPTIONS) -> Finder:
+        if self.through == "root":
+            return Iterator([f"{self.tree.dead}:53", self.tree.root.where], lambda: options)
+        return Resolver([f"{self.tree.dead}:53", self.tree.resolver.where], lambda: options)
+
     def discover(self, zone: str) -> Servers:
-        return discover(names.absolute(zone), [self.resolver.where], OPTIONS)
+        return discover(names.absolute(zone), self.finder(), OPTIONS)
 
 
 def zone_file(*lines: str) -> str:
@@ -59,7 +79,7 @@ def parent_zone(root: str, parent: str, child: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def tree(lab: Lab) -> Iterator[Tree]:
+def tree(lab: Lab) -> Yields[Tree]:
     with lab.namespace.inside(), lab.guest() as own:
         root, parent, child, other = own.start(Named), own.start(Knot), own.start(Named), own.start(Knot)
         root.add_zone(".", zone_file(
@@ -78,40 +98,48 @@ def tree(lab: Lab) -> Iterator[Tree]:
         yield Tree(root, parent, child, other, own.start(Unbound, root=root), own.address())
 
 
-def test_what_the_parent_says(tree: Tree) -> None:
-    """By glue where the parent has it, by the resolver where the host lies elsewhere, on one server or another."""
+@pytest.fixture(params=["resolver", "root"])
+def way(tree: Tree, request: pytest.FixtureRequest) -> Way:
+    return Way(tree, request.param)
+
+
+def test_what_the_parent_says(tree: Tree, way: Way) -> None:
+    """By glue where the parent has it, looked up where the host lies elsewhere, on one server or another."""
     child, other = Server(tree.child.address, 53, "ns1.voice.example"), tree.other.address
-    voice = tree.discover("voice.example")
+    voice = way.discover("voice.example")
     assert set(voice.found) == {child, Server(other, 53, "ns.provider.test")}
     assert voice.unknown == ()
-    assert tree.discover("deep.voice.example").found == (Server(other, 53, "ns.deep.voice.example"),)
-    assert tree.discover("example").found == (Server(tree.parent.address, 53, "ns.example"),)
-    inner = tree.discover("inner.example")
+    assert way.discover("deep.voice.example").found == (Server(other, 53, "ns.deep.voice.example"),)
+    assert way.discover("example").found == (Server(tree.parent.address, 53, "ns.example"),)
+    inner = way.discover("inner.example")
     assert inner.found == (Server(tree.parent.address, 53, "ns.example"),)
     assert inner.unknown == ()
 
 
-def test_what_the_parent_does_not_say(tree: Tree) -> None:
-    nowhere = tree.discover("nowhere.example")
+def test_what_the_parent_does_not_say(tree: Tree, way: Way) -> None:
+    nowhere = way.discover("nowhere.example")
     assert nowhere.found == ()
     assert "give no delegation of nowhere.example" in nowhere.unknown[0]
     assert "nowhere.example is not delegated" in nowhere.unknown[0]
-    below = tree.discover("a.b.nowhere.example")
+    below = way.discover("a.b.nowhere.example")
     assert "a.b.nowhere.example is not delegated" in below.unknown[0]
-    half = tree.discover("half.example")
+    half = way.discover("half.example")
     assert half.found == (Server(tree.child.address, 53, "ns1.voice.example"),)
     assert half.unknown == ("gone.example: it has no address",)
 
 
 def test_the_parent_is_asked_and_not_a_resolvers_memory(tree: Tree) -> None:
-    assert tree.discover("moving.example").found == (Server(tree.child.address, 53, "ns1.voice.example"),)
+    ways = [Way(tree, "resolver"), Way(tree, "root")]
+    for way in ways:
+        assert way.discover("moving.example").found == (Server(tree.child.address, 53, "ns1.voice.example"),)
     assert len(tree.resolver.query("moving.example.", "NS").answer[0]) == 1  # remembered for an hour
     moved = parent_zone(tree.root.address, tree.parent.address, tree.child.address)
     moved = moved.replace("moving NS ns1.voice\n", "moving NS ns.provider.test.\n").replace(" 1 60 5", " 2 60 5")
     tree.parent.zone_file("example.").write_text(moved)
     run(*tree.parent.reload_command("example."))
     wait_for("the parent has moved it", lambda: tree.parent.serial("example.") == 2)
-    assert tree.discover("moving.example").found == (Server(tree.other.address, 53, "ns.provider.test"),)
+    for way in ways:
+        assert way.discover("moving.example").found == (Server(tree.other.address, 53, "ns.provider.test"),)
 
 
 def test_dead_and_lame_parents(tree: Tree) -> None:
@@ -121,22 +149,22 @@ def test_dead_and_lame_parents(tree: Tree) -> None:
     known = read(Source("known", zone_file(*lines)), names.absolute("example"))
     zone = names.absolute("voice.example")
     with NameServer([known]) as resolver:
-        assert len(discover(zone, [resolver.address], OPTIONS).found) == 1
+        finder = Resolver([resolver.address], lambda: OPTIONS)
+        assert len(discover(zone, finder, OPTIONS).found) == 1
         tree.parent.freeze()
-        found = discover(zone, [resolver.address], Options(timeouts=(0.2,), rate=None))
+        found = discover(zone, finder, Options(timeouts=(0.2,), rate=None))
         tree.parent.thaw()
     assert found.found == ()
     for words in ("dead.example (", "nothing listens", "not authoritative (lame)", "no answer in 1 tries"):
         assert words in found.unknown[0]
 
 
-def test_addresses_through_the_resolver(tree: Tree) -> None:
+def test_addresses(tree: Tree, way: Way) -> None:
     v4, v6 = bytes((198, 51, 100, 10)), bytes.fromhex("20010db8" + "00" * 11 + "10")
     both = Addresses(((rr.A, v4), (rr.AAAA, v6)))
-    resolvers = [f"{tree.dead}:53", tree.resolver.where]
 
     def of(host: str, options: Options = OPTIONS) -> Addresses:
-        return addresses_of(names.absolute(host), resolvers, options)
+        return way.finder(options).addresses([names.absolute(host)])[names.absolute(host)]
 
     assert of("edge.example") == both
     assert of("alias.example") == both
@@ -148,8 +176,8 @@ def test_addresses_through_the_resolver(tree: Tree) -> None:
     assert "SERVFAIL" in unknown or "no answer" in unknown
 
 
-def test_configured_hosts(tree: Tree) -> None:
+def test_configured_hosts(tree: Tree, way: Way) -> None:
     texts = ["ns1.voice.example:5353", tree.other.where, "nowhere.example"]
-    found = configured(texts, [tree.resolver.where], OPTIONS)
+    found = configured(texts, way.finder())
     assert found.found == (Server(tree.child.address, 5353, "ns1.voice.example"), Server(tree.other.address, 53))
     assert found.unknown == ("nowhere.example: it has no address",)

@@ -90,6 +90,7 @@ class World:
 
     named: Named
     knot: Knot
+    root: Named
     resolver: Unbound
     west: SecureKamailio
     portal: OpenSsl
@@ -129,7 +130,7 @@ def world(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]
         (project.directory / "realmkit.yml").write_text(_filled(CONFIG, words))
         (project.directory / "tsig.key").write_text(KEY.secret + "\n")
         (project.directory / "ca.pem").write_bytes(authority.root.read_bytes())
-        yield World(named, knot, tree.resolver, west, portal, project)
+        yield World(named, knot, tree.root, tree.resolver, west, portal, project)
 
 
 def _filled(text: str, words: dict[str, str]) -> str:
@@ -140,6 +141,20 @@ def _filled(text: str, words: dict[str, str]) -> str:
 
 def test_nothing_is_found_where_all_is_well(world: World) -> None:
     assert world.found() == set()
+
+
+def test_from_the_root_down_nothing_is_found_either_and_no_resolver_is_asked(world: World) -> None:
+    config = world.project.directory / "realmkit.yml"
+    before = config.read_text()
+    resolver = f'  resolvers: ["{world.resolver.where}"]\n'
+    assert resolver in before
+    config.write_text(before.replace(resolver, f'  roots: ["{world.root.where}"]\n'))
+    world.resolver.freeze()
+    try:
+        assert world.found("--skip", "PRO") == set()
+    finally:
+        world.resolver.thaw()
+        config.write_text(before)
 
 
 def test_every_check_that_the_world_can_hold_was_made(world: World) -> None:

@@ -104,6 +104,14 @@ def test_without_a_resolver_the_delegation_is_unknown(world: World) -> None:
     assert {"DEL01", "DEL03", "DEL04", "DEL05", "DEL06", "DEL07", "MIG02"} <= {one.id for one in findings(found)}
 
 
+def test_from_the_root_down_all_zones_look_the_same(seen: dict[str, ZoneSeen], world: World) -> None:
+    around = structs.replace(world.surroundings, resolvers=(world.dead,), roots=(world.tree.root.where,))
+    found = look([world.tasks[word] for word in seen], around)
+    assert {one.key for zone in found for one in findings(zone)} == {
+        one.key for zone in seen.values() for one in findings(zone)
+    }
+
+
 def test_a_parent_that_keeps_silent_is_unknown_and_not_critical(world: World) -> None:
     world.tree.parent.freeze()
     wait_for("it stands still", lambda: stopped(world.tree.parent.pid))

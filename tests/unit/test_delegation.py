@@ -15,19 +15,29 @@ import pytest
 
 from realmkit.dns import names
 from realmkit.dns import records as rr
-from realmkit.dns.asking import delegation, query
-from realmkit.dns.asking.delegation import addresses_of, configured, discover, system_resolvers
+from realmkit.dns.asking import delegation, query, resolving
+from realmkit.dns.asking.delegation import configured, discover, resolvers_of, system_resolvers
 from realmkit.dns.asking.query import Options, Server
 from realmkit.errors import InputError
 from tests.unit.faulty import Faulty, free_port
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
+
+    from realmkit.dns.names import Name
 
 HOST = names.absolute("us-east.example.net")
 FAST = Options(timeouts=(0.15, 0.15), rate=None)
 V4, V6 = bytes((198, 51, 100, 10)), bytes.fromhex("20010db8" + "00" * 11 + "01")
+
+
+def finder(texts: Sequence[str], options: Options = FAST) -> resolving.Resolver:
+    return resolving.Resolver(resolvers_of(texts), lambda: options)
+
+
+def addresses_of(host: Name, texts: Sequence[str], options: Options) -> resolving.Addresses:
+    return finder(texts, options).addresses([host])[host]
 
 
 class Resolver(Faulty):
@@ -170,8 +180,7 @@ def test_configured_servers() -> None:
     with Resolver("ns1.example.net. A 127.0.0.7", "ns2.example.net. A 127.0.0.8") as resolver:
         found = configured(
             ["127.0.0.2:5300", "ns1.example.net", "ns2.example.net:5353", "[::1]:53", "::1", "127.0.0.2:5300"],
-            [resolver.text],
-            FAST,
+            finder([resolver.text]),
         )
     assert found == delegation.Servers((
         Server("127.0.0.2", 5300), Server("127.0.0.7", 53, "ns1.example.net"),
@@ -180,13 +189,13 @@ def test_configured_servers() -> None:
 
 
 def test_addresses_alone_need_no_resolver() -> None:
-    found = configured(["127.0.0.2:5300"], [f"127.0.0.1:{free_port()}"], FAST)
+    found = configured(["127.0.0.2:5300"], finder([f"127.0.0.1:{free_port()}"]))
     assert found.found == (Server("127.0.0.2", 5300),)
 
 
 def test_a_configured_host_without_address_is_said() -> None:
     with Resolver("ns1.example.net. A 127.0.0.7") as resolver:
-        found = configured(["ns1.example.net", "gone.example.net"], [resolver.text], FAST)
+        found = configured(["ns1.example.net", "gone.example.net"], finder([resolver.text]))
     assert found.found == (Server("127.0.0.7", 53, "ns1.example.net"),)
     assert found.unknown == ("gone.example.net: it has no address",)
 
@@ -194,14 +203,14 @@ def test_a_configured_host_without_address_is_said() -> None:
 @pytest.mark.parametrize("text", ["", ":53", "192.0.2.2:0", "192.0.2.2:70000", "[2001:db8::1", "ns1 .example", "a..b"])
 def test_texts_that_are_no_server(text: str) -> None:
     with pytest.raises(InputError):
-        configured([text], ["127.0.0.1"], FAST)
+        configured([text], finder(["127.0.0.1"]))
 
 
 def test_an_address_without_a_route_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(query, "has_route", lambda address: ":" not in address)
     lines = ["ns1.example.net. A 127.0.0.7", "ns1.example.net. AAAA 2001:db8::7", "ns6.example.net. AAAA 2001:db8::8"]
     with Resolver(*lines) as resolver:
-        found = configured(["ns1.example.net", "ns6.example.net"], [resolver.text], FAST)
+        found = configured(["ns1.example.net", "ns6.example.net"], finder([resolver.text]))
     assert found.found == (
         Server("127.0.0.7", 53, "ns1.example.net"), Server("2001:db8::8", 53, "ns6.example.net"),
     )  # fmt: skip
@@ -215,21 +224,21 @@ ZONE = names.absolute("voice.example.net")
 
 
 def test_without_a_resolver_nothing_is_known() -> None:
-    found = discover(ZONE, [f"127.0.0.1:{free_port()}"], FAST)
+    found = discover(ZONE, finder([f"127.0.0.1:{free_port()}"]), FAST)
     assert found.found == ()
     assert "the zone above voice.example.net could not be found" in found.unknown[0]
 
 
 def test_a_parent_without_servers() -> None:
     with Resolver("example.net. SOA a. b. 1 2 3 4 5") as resolver:
-        found = discover(ZONE, [resolver.text], FAST)
-    assert found == delegation.Servers((), ("the resolver says that example.net has no name servers",))
+        found = discover(ZONE, finder([resolver.text]), FAST)
+    assert found == delegation.Servers((), ("the answer is that example.net has no name servers",))
 
 
 def test_a_parent_whose_servers_have_no_address() -> None:
     lines = ["example.net. SOA a. b. 1 2 3 4 5", "example.net. NS ns1.example.net.", "ns1.example.net. TXT x"]
     with Resolver(*lines) as resolver:
-        found = discover(ZONE, [resolver.text], FAST)
+        found = discover(ZONE, finder([resolver.text]), FAST)
     assert found.found == ()
     assert "none of them is known by address" in found.unknown[0]
     assert found.unknown[1] == "ns1.example.net: it has no address"
@@ -237,7 +246,7 @@ def test_a_parent_whose_servers_have_no_address() -> None:
 
 def test_the_realm_itself_is_never_asked_for_at_a_resolver() -> None:
     with Resolver("example.net. SOA a. b. 1 2 3 4 5") as resolver:
-        discover(ZONE, [resolver.text], FAST)
+        discover(ZONE, finder([resolver.text]), FAST)
     asked = {dns.message.from_wire(request).question[0].name.to_text().lower() for request, _, _ in resolver.requests}
     assert asked == {"example.net."}
 

@@ -31,7 +31,7 @@ zones:
   voice.example.com: {provider: files, nameservers: ["SERVER"], rate_per_server: unlimited}
 realms:
   acme.voice.example.com: {account: acme}
-policy: {ttl: 300, migration_ttl: 60, allow_private_addresses: true}
+policy: {ttl: 300, migration_ttl: 60, allow_private_addresses: true, resolvers: ["127.0.0.1:1"]}
 """
 RECORDS = """\
 $TTL 300
@@ -125,7 +125,6 @@ def test_a_silent_server_is_unknown_and_nothing_is_missing(sh: Shell) -> None:
 
 
 def test_a_name_in_no_zone_that_can_be_found_is_unknown(sh: Shell) -> None:
-    sh.edit("policy: {", 'policy: {resolvers: ["127.0.0.1:1"], ', sh.directory / "realmkit.yml")
     code, printed = sh.check("nobody.example.net", "--no-state")
     assert code == 3
     assert "RUN01" in printed

@@ -4,7 +4,7 @@ A zone's servers are those that its parent delegates to (RFC 1034 section 4.2.2)
 asked, so that the answer is what the world is referred to and not what a resolver still remembers. What a zone says
 of its own NS set may differ; resolvers go by the parent.
 
-Resolvers are asked only for what stands above the zone and for host addresses; never for a realm, because a resolver
+A `Finder` is asked only for what stands above the zone and for host addresses; never for a realm, because a resolver
 that is asked too early remembers that the realm does not exist. What could not be found out is said in words and
 never taken for "there is none"; no exception is raised for it.
 """
@@ -22,7 +22,7 @@ from realmkit.dns import records as rr
 from realmkit.dns.asking.exchange import server_from_text
 from realmkit.dns.asking.query import DEFAULT, Options, Server
 from realmkit.dns.asking.referral import Referral, Told, Walk, Wish, gather, grant, spread, together
-from realmkit.dns.asking.resolving import Addresses, Gathered, Resolver, Servers, is_address, shown
+from realmkit.dns.asking.resolving import Addresses, Finder, Gathered, Servers, is_address, shown
 from realmkit.dns.names import Name
 from realmkit.dns.records import RRset, Type
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from realmkit.dns.asking.query import Reply
 
 __all__ = [
-    "Addresses", "Delegation", "Found", "Servers", "addresses_of", "configured", "delegated", "delegations",
+    "Addresses", "Delegation", "Found", "Servers", "configured", "delegated", "delegations",
     "discover", "resolvers_of", "system_resolvers",
 ]  # fmt: skip
 
@@ -84,34 +84,19 @@ def resolvers_of(texts: Sequence[str]) -> tuple[str, ...]:
     return tuple(texts) or _of_the_system()
 
 
-def addresses_of(host: Name, resolvers: Sequence[str], options: Options = DEFAULT) -> Addresses:
-    """Look up A and AAAA of a host through a resolver, following aliases.
-
-    Args:
-        host: canonical name.
-        resolvers: `address` or `address:port`, asked in that order until one knows; empty for the system's.
-        options: manners; recursion is always asked for.
-
-    Raises:
-        InputError: a resolver's text is no address.
-    """
-    return _resolver(resolvers, options).addresses([host])[host]
-
-
-def configured(texts: Iterable[str], resolvers: Sequence[str], options: Options = DEFAULT) -> Servers:
+def configured(texts: Iterable[str], finder: Finder) -> Servers:
     """The servers that a configuration names; host names are looked up.
 
     Args:
         texts: `192.0.2.2:5300`, `[2001:db8::1]:53`, `ns1.example.net`.
-        resolvers: as for `addresses_of`.
-        options: manners.
+        finder: knows hosts.
 
     Raises:
         InputError: a text is none of these.
     """
     servers = [server_from_text(text) for text in texts]
     hosts = {server.address: names.absolute(server.address) for server in servers if not is_address(server.address)}
-    known = _resolver(resolvers, options).addresses(list(hosts.values())) if hosts else {}
+    known = finder.addresses(list(hosts.values())) if hosts else {}
     gathered = Gathered()
     for server in servers:
         if server.address in hosts:
@@ -121,49 +106,41 @@ def configured(texts: Iterable[str], resolvers: Sequence[str], options: Options 
     return gathered.servers()
 
 
-def discover(zone: Name, resolvers: Sequence[str], options: Options = DEFAULT) -> Servers:
+def discover(zone: Name, finder: Finder, options: Options = DEFAULT) -> Servers:
     """The servers that the zone's parent delegates it to.
 
     Args:
         zone: the apex.
-        resolvers: as for `addresses_of`.
+        finder: knows what stands above the zone, and hosts.
         options: manners.
-
-    Raises:
-        InputError: a resolver's text is no address.
     """
-    found = delegations([zone], resolvers, lambda: options, ds=False)[zone]
+    found = delegations([zone], finder, lambda: options, ds=False)[zone]
     return found.servers
 
 
-def delegated(zone: Name, resolvers: Sequence[str], options: Options = DEFAULT) -> Delegation:
-    """What the zone's parent says of it. Arguments and errors as for `discover`."""
-    resolver = _resolver(resolvers, options)
-    return _delegation(together([zone], resolver, lambda: options)[zone], None, "it was not asked for")
+def delegated(zone: Name, finder: Finder, options: Options = DEFAULT) -> Delegation:
+    """What the zone's parent says of it. Arguments as for `discover`."""
+    return _delegation(together([zone], finder, lambda: options)[zone], None, "it was not asked for")
 
 
 def delegations(
-    zones: Collection[Name], resolvers: Sequence[str], manners: Callable[[], Options], *, ds: bool = True
+    zones: Collection[Name], finder: Finder, manners: Callable[[], Options], *, ds: bool = True
 ) -> dict[Name, Found]:
     """What their parents say of many zones, in as few round trips as for one.
 
     Args:
         zones: apexes.
-        resolvers: as for `addresses_of`.
+        finder: as for `discover`.
         manners: the options to ask with, taken anew for each round, so that a deadline holds for all of them.
         ds: ask for the DS sets too.
-
-    Raises:
-        InputError: a resolver's text is no address.
     """
-    resolver = Resolver(resolvers_of(resolvers), manners)
-    walks = together(zones, resolver, manners)
+    walks = together(zones, finder, manners)
     there = [zone for zone in zones if not walks[zone].unknown]
     told = Told({}, {}, {})
     wishes = [Wish(hosts=_without_glue(walks[zone].referral)) for zone in there]
     if ds:
         wishes += [Wish(questions=_for_ds(zone, walks[zone])) for zone in there]
-    grant(wishes, told, resolver, manners)
+    grant(wishes, told, finder, manners)
     return {zone: _found(zone, walks[zone], told, ds=ds) for zone in zones}
 
 
@@ -216,10 +193,6 @@ def _ds_of(zone: Name, replies: Sequence[Reply]) -> tuple[RRset | None, str]:
         why = reply.detail if answer is None else f"answers {wire.rcode_to_text(answer.rcode)} without authority"
         refusals.append(f"{reply.server}: {why}")
     return None, f"the parent does not tell the DS set of {shown(zone)}: {'; '.join(refusals)}"
-
-
-def _resolver(texts: Sequence[str], options: Options) -> Resolver:
-    return Resolver(resolvers_of(texts), lambda: options)
 
 
 def _of_the_system() -> tuple[str, ...]:

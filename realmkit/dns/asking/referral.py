@@ -6,7 +6,7 @@ questions. Five hundred zones below one parent take about as many round trips as
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 from zlib import crc32
 
 from msgspec import structs
@@ -19,14 +19,17 @@ from realmkit.dns.asking.resolving import ADDRESS_TYPES, Addresses, Gathered, sh
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 
-    from realmkit.dns.asking.query import Options, Reply, Server
-    from realmkit.dns.asking.resolving import Resolver, Servers
+    from realmkit.dns.asking.query import Options, Reply, Server, Tally
+    from realmkit.dns.asking.resolving import Finder, Servers
     from realmkit.dns.names import Name
     from realmkit.dns.records import Key, Type
     from realmkit.dns.wire import Message, Record
 
-_MAX_REFERRALS: Final = 8
-_AT_ONCE: Final = 3  # servers of a zone that are asked for one delegation; the others only if these say nothing
+K = TypeVar("K")
+R = TypeVar("R")
+MAX_REFERRALS: Final = 8
+_SHOWN: Final = 2  # servers of those that say the same
+AT_ONCE: Final = 3  # servers of a zone that are asked for one delegation; the others only if these say nothing
 
 
 class Referral(NamedTuple):
@@ -55,7 +58,7 @@ class Walk(NamedTuple):
 
 
 class Wish(NamedTuple):
-    """What a walk wants to know: from a resolver, a host's addresses, or from name servers themselves."""
+    """What a walk wants to know: from a finder, a host's addresses, or from name servers themselves."""
 
     keys: tuple[Key, ...] = ()
     hosts: tuple[Name, ...] = ()
@@ -75,41 +78,63 @@ if TYPE_CHECKING:
     Gathering = Generator[Wish, Told, Servers]
 
 
-def together(zones: Iterable[Name], resolver: Resolver, manners: Callable[[], Options]) -> dict[Name, Walk]:
+def together(zones: Iterable[Name], finder: Finder, manners: Callable[[], Options]) -> dict[Name, Walk]:
     """Walk to each zone's delegation.
 
     Args:
         zones: apexes.
-        resolver: asked for what stands above the zones, and for hosts.
+        finder: asked for what stands above the zones, and for hosts.
         manners: the options to ask name servers with, taken anew for each round.
     """
+    return drive({zone: walk(zone) for zone in zones}, finder, manners)
+
+
+def drive(
+    walks: Mapping[K, Generator[Wish, Told, R]], finder: Finder, manners: Callable[[], Options],
+    tally: Tally | None = None,
+) -> dict[K, R]:  # fmt: skip
+    """Let all walk side by side, and tell each what it wishes to know; where each ended.
+
+    Args:
+        walks: by whatever tells them apart.
+        finder: as for `together`.
+        manners: likewise.
+        tally: what is known of name servers, and is learned of them.
+    """
     told = Told({}, {}, {})
-    walks = {zone: walk(zone) for zone in zones}
-    wishes = {zone: next(one) for zone, one in walks.items()}
-    ended: dict[Name, Walk] = {}
+    ended: dict[K, R] = {}
+    wishes: dict[K, Wish] = {}
+
+    def go_on(key: K, told: Told | None) -> None:
+        try:
+            wishes[key] = walks[key].send(told)  # type: ignore[arg-type]  # None starts a generator
+        except StopIteration as end:
+            ended[key] = end.value
+            wishes.pop(key, None)
+
+    for key in walks:
+        go_on(key, None)
     while wishes:
-        grant(wishes.values(), told, resolver, manners)
-        for zone in list(wishes):
-            try:
-                wishes[zone] = walks[zone].send(told)
-            except StopIteration as end:
-                ended[zone] = end.value
-                del wishes[zone]
+        grant(wishes.values(), told, finder, manners, tally)
+        for key in list(wishes):
+            go_on(key, told)
     return ended
 
 
-def grant(wishes: Iterable[Wish], told: Told, resolver: Resolver, manners: Callable[[], Options]) -> None:
+def grant(
+    wishes: Iterable[Wish], told: Told, finder: Finder, manners: Callable[[], Options], tally: Tally | None = None
+) -> None:
     """Find out what is wished for and not told yet: at most three rounds, however many wishes there are."""
     wishes = list(wishes)
     keys = {key: None for wish in wishes for key in wish.keys if key not in told.keys}
     hosts = {host: None for wish in wishes for host in wish.hosts if host not in told.hosts}
     questions = {one: None for wish in wishes for one in wish.questions if one not in told.replies}
     if keys:
-        told.keys.update(resolver.ask(keys))
+        told.keys.update(finder.ask(keys))
     if hosts:
-        told.hosts.update(resolver.addresses(list(hosts)))
+        told.hosts.update(finder.addresses(list(hosts)))
     if questions:
-        replies = query.ask(questions, structs.replace(manners(), rd=False))
+        replies = query.ask(questions, structs.replace(manners(), rd=False), tally)
         told.replies.update({(one.server, one.name, one.type): one for one in replies})
 
 
@@ -119,21 +144,21 @@ def walk(zone: Name) -> Step:
     nothing = Referral(names.ROOT, (), {})
     if isinstance(above, str):
         return Walk(nothing, (), (above,))
-    hosts = yield from _servers_by_resolver(above)
+    hosts = yield from _servers_above(above)
     if isinstance(hosts, str):
         return Walk(nothing, (), (hosts,))
     referral = Referral(above, hosts, {})
-    for _ in range(_MAX_REFERRALS):
+    for _ in range(MAX_REFERRALS):
         servers = yield from gather(referral)
-        answers = yield from _asked(zone, servers.found)
-        nearer = _refer(zone, answers, referral.cut)
+        answers = yield from asked((zone, rr.NS), servers.found)
+        nearer = refer(zone, answers, referral.cut)
         if isinstance(nearer, str):
             denied = any(_denies(one, zone) for one in answers)
             return Walk(referral, servers.found, (nearer, *servers.unknown), denied)
         referral = nearer
         if referral.cut == zone:
             return Walk(referral, servers.found)
-    too_far = f"the way to {shown(zone)} leads through more than {_MAX_REFERRALS} referrals"
+    too_far = f"the way to {shown(zone)} leads through more than {MAX_REFERRALS} referrals"
     return Walk(referral, (), (too_far,))
 
 
@@ -143,20 +168,20 @@ def spread(zone: Name, servers: Sequence[Server]) -> tuple[Server, ...]:
     return (*servers[start:], *servers[:start])
 
 
-def _asked(zone: Name, servers: Sequence[Server]) -> Generator[Wish, Told, list[Reply]]:
-    """What some of the servers say about the zone, or all of them, if some say nothing of use."""
-    order = spread(zone, servers)
+def asked(key: Key, servers: Sequence[Server]) -> Generator[Wish, Told, list[Reply]]:
+    """What some of the servers answer, or all of them, if some say nothing of use."""
+    order = spread(key[0], servers)
     replies: list[Reply] = []
-    for batch in (order[:_AT_ONCE], order[_AT_ONCE:]):
+    for batch in (order[:AT_ONCE], order[AT_ONCE:]):
         if batch and not any(_speaks(one) for one in replies):
-            questions = tuple((server, zone, rr.NS) for server in batch)
+            questions = tuple((server, *key) for server in batch)
             told = yield Wish(questions=questions)
             replies += [told.replies[one] for one in questions]
     return replies
 
 
 def _speaks(reply: Reply) -> bool:
-    """Whether a reply says anything about the delegation, be it that there is none."""
+    """Whether a reply says anything about the zone, be it who serves it or that it is none."""
     answer = reply.message
     if answer is None or answer.rcode not in (wire.NOERROR, wire.NXDOMAIN):
         return False
@@ -191,23 +216,30 @@ def _enclosing_zone(zone: Name) -> Generator[Wish, Told, Name | str]:
         name = names.parent(name)  # an alias, say
 
 
-def _servers_by_resolver(above: Name) -> Generator[Wish, Told, tuple[Name, ...] | str]:
+def _servers_above(above: Name) -> Generator[Wish, Told, tuple[Name, ...] | str]:
     answer = (yield Wish(((above, rr.NS),))).keys[above, rr.NS]
     if isinstance(answer, str):
         return f"the servers of {shown(above)} could not be found: {answer}"
-    return _targets(answer.answer, above) or f"the resolver says that {shown(above)} has no name servers"
+    return _targets(answer.answer, above) or f"the answer is that {shown(above)} has no name servers"
 
 
-def _refer(zone: Name, replies: Sequence[Reply], cut: Name) -> Referral | str:
+def refer(zone: Name, replies: Sequence[Reply], cut: Name) -> Referral | str:
     """What the servers of `cut` say about the zone; the first usable word counts."""
-    refusals = []
+    refusals: dict[str, list[str]] = {}
     for reply in replies:
         referral = _referral_in(reply, zone, cut)
         if isinstance(referral, Referral):
             return referral
-        refusals.append(f"{reply.server}: {referral}")
-    why = "; ".join(refusals) or "none of them is known by address"
+        refusals.setdefault(referral, []).append(str(reply.server))
+    why = "; ".join(f"{_some(those)}: {words}" for words, those in refusals.items())
+    why = why or "none of them is known by address"
     return f"the servers of {shown(cut)} give no delegation of {shown(zone)}: {why}"
+
+
+def _some(servers: Sequence[str]) -> str:
+    """The first of them, and how many more."""
+    more = len(servers) - _SHOWN
+    return ", ".join(servers[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
 
 
 def _referral_in(reply: Reply, zone: Name, cut: Name) -> Referral | str:

@@ -1,12 +1,13 @@
-"""Asking recursive resolvers, and what a host's addresses come to: three-valued, aliases followed.
+"""Finding out what stands outside of the zones at hand: three-valued, aliases of hosts followed.
 
-`delegation.py` says whom resolvers may be asked about. Aliases of many hosts are followed side by side, so that a
-hundred hosts take as many round trips as one.
+`delegation.py` says what may be asked about. Aliases of many hosts are followed side by side, so that a hundred hosts
+take as many round trips as one.
 """
 
 from __future__ import annotations
 
 import ipaddress
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct, structs
@@ -86,7 +87,30 @@ class Gathered:
         return Servers(tuple(self._found.values()), tuple(self._unknown), tuple(self._passed_over))
 
 
-class Resolver:
+class Finder(ABC):
+    """Somebody who tells what stands in other people's zones."""
+
+    @abstractmethod
+    def ask(self, keys: Iterable[Key]) -> dict[Key, Message | str]:
+        """The answer to each question, or in words why there is none.
+
+        An answer may end at an alias that leads on.
+        """
+
+    def addresses(self, hosts: Sequence[Name]) -> dict[Name, Addresses]:
+        """A and AAAA of each host, along its aliases."""
+        chases = [_Chase(host, kind) for host in dict.fromkeys(hosts) for kind in ADDRESS_TYPES]
+        for _ in range(_MAX_ALIASES):
+            waiting = [chase for chase in chases if not chase.done]
+            if not waiting:
+                break
+            answers = self.ask(chase.key for chase in waiting)
+            for chase in waiting:
+                chase.take(answers[chase.key])
+        return {host: _joined([chase for chase in chases if chase.host == host]) for host in hosts}
+
+
+class Resolver(Finder):
     """Recursive resolvers, asked one after the other until one has an answer.
 
     Args:
@@ -102,7 +126,7 @@ class Resolver:
         self._manners = manners
 
     def ask(self, keys: Iterable[Key]) -> dict[Key, Message | str]:
-        """The answer to each question, or in words why there is none."""
+        """As `Finder.ask`."""
         found: dict[Key, Message | str] = dict.fromkeys(keys, "no resolver was asked")
         for server in self._servers:
             left = [(server, *key) for key, answer in found.items() if isinstance(answer, str)]
@@ -115,16 +139,6 @@ class Resolver:
         options = self._manners()
         rate = _RESOLVER_RATE if options.rate is None else min(options.rate, _RESOLVER_RATE)
         return structs.replace(options, rd=True, rate=rate)
-
-    def addresses(self, hosts: Sequence[Name]) -> dict[Name, Addresses]:
-        """A and AAAA of each host."""
-        chases = [_Chase(host, kind) for host in dict.fromkeys(hosts) for kind in ADDRESS_TYPES]
-        for _ in range(_MAX_ALIASES):
-            waiting = [chase for chase in chases if not chase.done]
-            answers = self.ask(chase.key for chase in waiting)
-            for chase in waiting:
-                chase.take(answers[chase.key])
-        return {host: _joined([chase for chase in chases if chase.host == host]) for host in hosts}
 
 
 class _Chase:
@@ -154,7 +168,7 @@ class _Chase:
         if self.addresses or ended or name == self.key[0]:
             self.done, self.unknown = True, ""
         else:
-            self.key = (name, kind)  # the resolver stopped at an alias
+            self.key = (name, kind)  # the answer ends at an alias
 
 
 def _joined(chases: Iterable[_Chase]) -> Addresses:

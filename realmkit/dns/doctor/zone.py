@@ -140,7 +140,7 @@ def _delegation(desk: Desk, zone: Name) -> Iterator[Check]:
         return
     name = f"{names.to_text(zone)} delegation"
     theirs = {names.absolute(host) for host in provider.nameservers(zone) if ":" not in host}
-    found = delegated(zone, desk.resolvers(), desk.query_options())
+    found = delegated(zone, desk.finder(), desk.query_options())
     if found.unknown or not theirs:
         for text in found.unknown:
             yield Check(name, "unknown", text, "name the zone's servers", _line(desk, ("zones", desk.zones[zone])))

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
     from realmkit.clock import Clock
     from realmkit.config import Project
-    from realmkit.dns.asking.delegation import Servers
+    from realmkit.dns.asking.resolving import Addresses as Known
+    from realmkit.dns.asking.resolving import Finder, Servers
     from realmkit.dns.names import Name
     from realmkit.dns.provider import Provider
     from realmkit.dns.records import Key, Zone
@@ -151,10 +152,10 @@ class Desk:
             texts = tuple(provider.nameservers(zone))
         try:
             if texts:
-                return delegation.configured(texts, self.resolvers(), self.query_options())
+                return delegation.configured(texts, self.finder())
         except InputError as error:
             raise self.project.document.error(path, error.message, error.hint) from error
-        return delegation.discover(zone, self.resolvers(), self.query_options())
+        return delegation.discover(zone, self.finder(), self.query_options())
 
     def https_names(self) -> dict[Name, tuple[int, ...]]:
         """Names of ours at which browsers and programs meet a certificate, with the ports."""
@@ -178,6 +179,24 @@ class Desk:
         """The recursive resolvers to ask; empty for the system's."""
         return self.project.config.policy.resolvers
 
+    def finder(self) -> Finder:
+        """Who tells what stands outside of our zones: the configured root's servers lead there, else resolvers do.
+
+        Raises:
+            InputError: an address is none.
+        """
+        from realmkit.dns.asking.delegation import resolvers_of
+        from realmkit.dns.asking.iteration import Iterator
+        from realmkit.dns.asking.resolving import Resolver
+
+        if roots := self.project.config.policy.roots:
+            return Iterator(roots, self.query_options)
+        return Resolver(resolvers_of(self.resolvers()), self.query_options)
+
+    def addresses(self, host: Name) -> Known:
+        """The addresses of a host that need not be ours."""
+        return self.finder().addresses([host])[host]
+
     def query_options(self) -> Options:
         """How politely to ask."""
         return Options(rate=self.project.config.policy.health.rate_per_server)
@@ -195,9 +214,7 @@ class Desk:
         return found or None
 
     def _look_up(self, host: str) -> Addresses:
-        from realmkit.dns.asking import delegation
-
-        found = delegation.addresses_of(names.absolute(host), self.resolvers(), self.query_options())
+        found = self.addresses(names.absolute(host))
         if found.unknown or not found.addresses:
             raise UnreachableError(
                 f"the addresses of {host} could not be looked up: {found.unknown or 'it has none'}",

@@ -131,7 +131,7 @@ def arrival(desk: Desk, zone: Name, provider: str, servers: Sequence[str] = (), 
     away = desk.at(provider)
     source, target = desk.provider(zone).snapshot(zone), away.provider(zone).snapshot(zone)
     hosts = tuple(servers) or _hosts(away, target)
-    found = configured(hosts, desk.resolvers(), desk.query_options())
+    found = configured(hosts, desk.finder())
     expected = {zone: verify.expectations(source, content(source))}
     advance = desk.meter("asking the new servers", len(expected[zone]) * len(found.found))
     report = verify.verify(expected, {zone: found}, desk.query_options(), desk.clock, deadline, advance)
@@ -143,7 +143,7 @@ def arrival(desk: Desk, zone: Name, provider: str, servers: Sequence[str] = (), 
 
 def parent_of(desk: Desk, zone: Name) -> Parent:
     """What the zone's parent says of it: NS and DS, with their TTLs."""
-    found = delegated(zone, desk.resolvers(), desk.query_options())
+    found = delegated(zone, desk.finder(), desk.query_options())
     ds: int | None = None
     unknown = list(found.unknown)
     for reply in query.ask(((server, zone, rr.DS) for server in found.parents), desk.query_options()):

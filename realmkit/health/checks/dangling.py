@@ -44,7 +44,7 @@ def dangling_alias(seen: AliasSeen) -> Iterator[Finding]:
 
     What it can't see: services that answer for every name (Amazon S3, GitHub Pages, Heroku) while nobody owns yours;
     an A record to an address that was given back to a cloud. Targets in our own zones are asked of their own servers,
-    all others of resolvers, whose failure (SERVFAIL, no answer) is unknown.
+    all others are looked up from the root down, or of the configured resolvers; a failure is unknown.
     """
     subject, target = f"{names.to_text(seen.task.name)} CNAME", names.to_text(seen.task.target)
     end = "" if seen.end == seen.task.target else f" at {names.to_text(seen.end)}"

@@ -30,7 +30,7 @@ def server_names(seen: ZoneSeen) -> Iterator[Finding]:
     Resolvers do not follow a CNAME there: some ignore that server, some the whole zone. A name without address is a
     server that is never asked. A private or loopback address leads every resolver to a machine in its own network.
 
-    Names in zones at hand are asked of those zones' servers, others of the resolvers. Where private addresses are
+    Names in zones at hand are asked of those zones' servers, others from the root down. Where private addresses are
     meant (a lab, an internal zone) they are not judged.
 
     Mend: put A and AAAA records where the alias stands, or name the alias's target in the NS records.
@@ -168,7 +168,7 @@ def vanity(seen: ZoneSeen) -> Iterator[Finding]:
     Such names are copies of somebody else's addresses. When the DNS host renumbers, its own names follow and the
     copies do not, and every zone that is delegated to them slowly goes dark.
 
-    Asked of the authoritative servers of the name's zone where that is at hand, else of the resolvers.
+    Asked of the authoritative servers of the name's zone where that is at hand, else looked up from the root.
 
     Mend: edit the A and AAAA records of the name, and its glue at the registrar (DEL04 compares that).
 

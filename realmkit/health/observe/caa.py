@@ -8,13 +8,12 @@ from realmkit.dns import names, wire
 from realmkit.dns import records as rr
 from realmkit.dns.records import RRset
 from realmkit.health.observe.asking import ask
-from realmkit.health.observe.resolvers import ask_resolvers, resolver_servers
 from realmkit.health.seen.caa import CaaSeen
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from realmkit.dns.asking.query import Reply, Server
+    from realmkit.dns.asking.query import Server
     from realmkit.dns.names import Name
     from realmkit.dns.wire import Message
     from realmkit.health.observe.surroundings import Surroundings
@@ -29,17 +28,17 @@ def look(tasks: Sequence[CaaTask], surroundings: Surroundings) -> list[CaaSeen]:
     """Find the CAA set that counts for each name.
 
     Names in a zone of ours are asked of its own servers, the first that answers; what stands above the zone, and where
-    an alias leads, of resolvers. All names of all tasks are asked together.
+    an alias leads, is looked up as `Surroundings.finder` does. All names of all tasks are asked together.
 
     Args:
         tasks: the names.
-        surroundings: manners and resolvers.
+        surroundings: manners, and who tells of other zones.
 
     Returns:
         What was seen, in the order of the tasks.
 
     Raises:
-        InputError: a resolver's text is no address.
+        InputError: a configured address is none.
     """
     ours: dict[Name, tuple[Server, ...]] = {}
     others: dict[Name, None] = {}
@@ -49,7 +48,7 @@ def look(tasks: Sequence[CaaTask], surroundings: Surroundings) -> list[CaaSeen]:
                 ours[name] = task.servers
             else:
                 others[name] = None
-    told = _of_servers(ours, surroundings) | _of_resolvers(others, surroundings)
+    told = _of_servers(ours, surroundings) | _outside(others, surroundings)
     aliases = {name: where for name, where in told.items() if isinstance(where, bytes)}
     told |= _along(aliases, surroundings)
     return [_seen(task, told) for task in tasks]
@@ -83,14 +82,10 @@ def _of_servers(ours: dict[Name, tuple[Server, ...]], surroundings: Surroundings
     return found
 
 
-def _of_resolvers(wanted: Iterable[Name], surroundings: Surroundings) -> dict[Name, Told]:
-    found: dict[Name, Told] = dict.fromkeys(wanted, "no resolver was asked")
-    for resolver in resolver_servers(surroundings) if found else ():
-        left = [(resolver, name, rr.CAA) for name, there in found.items() if isinstance(there, str)]
-        if left:
-            for reply in ask_resolvers(left, surroundings):
-                found[reply.name] = _resolved(reply)
-    return found
+def _outside(wanted: Iterable[Name], surroundings: Surroundings) -> dict[Name, Told]:
+    keys = [(name, rr.CAA) for name in wanted]
+    answers = surroundings.finder().ask(keys) if keys else {}
+    return {name: there if isinstance(there, str) else _told(name, there) for (name, _), there in answers.items()}
 
 
 def _along(aliases: dict[Name, Name], surroundings: Surroundings) -> dict[Name, Told]:
@@ -100,21 +95,10 @@ def _along(aliases: dict[Name, Name], surroundings: Surroundings) -> dict[Name, 
         pending = {name: where for name, where in found.items() if isinstance(where, bytes)}
         if not pending:
             return found
-        there = _of_resolvers(dict.fromkeys(pending.values()), surroundings)
+        there = _outside(dict.fromkeys(pending.values()), surroundings)
         found |= {name: there[where] for name, where in pending.items()}
     endless = "its alias leads through too many others, or round in a circle"
     return {name: endless if isinstance(there, bytes) else there for name, there in found.items()}
-
-
-def _resolved(reply: Reply) -> Told:
-    message = reply.message
-    if message is None:
-        return f"{reply.server}: {reply.detail}"
-    if message.rcode not in (wire.NOERROR, wire.NXDOMAIN):
-        return f"{reply.server} answers {wire.rcode_to_text(message.rcode)}"
-    if not (message.aa or message.flags & wire.RA):
-        return f"{reply.server} is no resolver: it offers no recursion"
-    return _told(reply.name, message)
 
 
 def _told(name: Name, message: Message) -> Told:

@@ -152,7 +152,7 @@ class Chain:
     def _servers_of(self, zones: Sequence[Name]) -> dict[Name, tuple[Server, ...] | str]:
         found: dict[Name, tuple[Server, ...] | str] = {z: self._known[z] for z in zones if self._known.get(z)}
         unknown = [zone for zone in zones if zone not in found]
-        there = delegation.delegations(unknown, self._surroundings.resolvers, self._surroundings.manners, ds=False)
+        there = delegation.delegations(unknown, self._surroundings.finder(), self._surroundings.manners, ds=False)
         for zone, one in there.items():
             words = f"the servers of {names.to_text(zone)} could not be found: {'; '.join(one.servers.unknown)}"
             found[zone] = one.servers.found or words

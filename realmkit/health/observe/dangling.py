@@ -12,10 +12,12 @@ from realmkit.health.observe.resolvers import ask_resolvers, resolver_servers
 from realmkit.health.seen.dangling import AliasSeen, LookalikesSeen
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from realmkit.dns.asking.query import Reply, Server
     from realmkit.dns.names import Name
+    from realmkit.dns.records import Type
+    from realmkit.dns.wire import Message
     from realmkit.health.observe.surroundings import Surroundings
     from realmkit.health.seen.dangling import AliasTask
     from realmkit.health.seen.realm import Sight
@@ -32,7 +34,7 @@ class _Step(NamedTuple):
         state: as in `AliasSeen`; None where it goes on at the name `at`.
         at: the name that this is about.
         detail: as in `AliasSeen`.
-        elsewhere: whether the name is delegated away from the zone that was asked, so that resolvers have to tell.
+        elsewhere: whether the name is delegated away from the zone that was asked, so that others have to tell.
     """
 
     state: Literal["resolves", "nxdomain", "nodata", "unknown"] | None
@@ -47,8 +49,8 @@ def look(
     """Where each alias ends, each target asked for once.
 
     A target in a zone of ours is asked of that zone's servers, without recursion: a resolver that is asked for a name
-    before it is served would remember that it does not exist. A target elsewhere is meant to exist and is asked of
-    resolvers, one after the other until one knows.
+    before it is served would remember that it does not exist. A target elsewhere is meant to exist, and is looked up
+    as `Surroundings.finder` does.
 
     Args:
         tasks: as `seen.dangling.alias_tasks` gives them.
@@ -66,7 +68,7 @@ def look(
         ours = {name for name in pending if names.closest(name, servers) is not None}
         told = _of_servers(ours, servers, surroundings)
         foreign = (pending - ours) | {name for name, step in told.items() if step.elsewhere}
-        told |= _of_resolvers(foreign, surroundings)
+        told |= _outside(foreign, surroundings)
         steps = {target: told[step.at] if step.state is None else step for target, step in steps.items()}
     return [_seen(task, steps[task.target]) for task in tasks]
 
@@ -104,42 +106,33 @@ def _served(name: Name, sights: Sequence[Sight]) -> _Step:
     return _Step("nxdomain" if missing else "nodata", name)
 
 
-def _of_resolvers(wanted: Collection[Name], surroundings: Surroundings) -> dict[Name, _Step]:
-    found = {name: _Step("unknown", name, "no resolver was asked") for name in sorted(wanted)}
-    for resolver in resolver_servers(surroundings) if found else ():
-        left = [name for name, step in found.items() if step.state == "unknown"]
-        replies: dict[Name, list[Reply]] = {}
-        for reply in ask_resolvers(((resolver, name, kind) for name in left for kind in _FAMILIES), surroundings):
-            replies.setdefault(reply.name, []).append(reply)
-        found |= {name: _resolved(name, some) for name, some in replies.items()}
-    return found
+def _outside(wanted: Collection[Name], surroundings: Surroundings) -> dict[Name, _Step]:
+    if not wanted:
+        return {}
+    answers = surroundings.finder().ask((name, kind) for name in sorted(wanted) for kind in _FAMILIES)
+    return {name: _told(name, {kind: answers[name, kind] for kind in _FAMILIES}) for name in wanted}
 
 
-def _resolved(name: Name, replies: Iterable[Reply]) -> _Step:
-    """What one resolver's two answers about a name come to."""
-    steps = [_resolved_one(name, reply) for reply in replies]
-    for state in ("resolves", "nxdomain", None, "unknown"):
-        for step in steps:
-            if step.state == state:
-                return step
-    return steps[0]
+def _told(name: Name, answers: Mapping[Type, Message | str]) -> _Step:
+    """What the answers about a name's two families come to."""
+    steps = [_step(name, kind, answer) for kind, answer in answers.items()]
+    return next(step for state in ("resolves", "nxdomain", None, "unknown", "nodata")
+                for step in steps if step.state == state)  # fmt: skip
 
 
-def _resolved_one(name: Name, reply: Reply) -> _Step:
-    message = reply.message
-    if message is None or message.rcode not in (wire.NOERROR, wire.NXDOMAIN) or not message.flags & wire.RA:
-        why = reply.detail if message is None else f"answers {wire.rcode_to_text(message.rcode)}"
-        return _Step("unknown", name, f"the resolver {reply.server}: {why or 'offers no recursion'}")
-    aliases = {one.name: one.rdata for one in message.answer if one.type == rr.CNAME}
+def _step(name: Name, kind: Type, answer: Message | str) -> _Step:
+    if isinstance(answer, str):
+        return _Step("unknown", name, answer)
+    aliases = {one.name: one.rdata for one in answer.answer if one.type == rr.CNAME}
     end = name
     for _ in range(len(aliases)):
         end = aliases.get(end, end)
-    if any(one.type == reply.type and one.name == end for one in message.answer):
+    if any(one.type == kind and one.name == end for one in answer.answer):
         return _Step("resolves", end)
-    if message.rcode == wire.NXDOMAIN:
+    if answer.rcode == wire.NXDOMAIN:
         return _Step("nxdomain", end)
-    if end != name and not any(one.type == rr.SOA for one in message.authority):
-        return _Step(None, end)  # the resolver stopped at an alias
+    if end != name and not any(one.type == rr.SOA for one in answer.authority):
+        return _Step(None, end)  # the answer ends at an alias
     return _Step("nodata", end)
 
 

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from realmkit.dns import names
 from realmkit.dns.asking import referral
-from realmkit.dns.asking.delegation import delegations, resolvers_of
-from realmkit.dns.asking.resolving import Resolver
+from realmkit.dns.asking.delegation import delegations
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,21 +33,21 @@ class Located(NamedTuple):
 def locate(some: Sequence[Name], surroundings: Surroundings) -> dict[Name, Located]:
     """Find the zones of names by walking down the delegations above them.
 
-    Resolvers are asked for what stands above a name, never for the name.
+    What stands above a name is asked for first; the name itself only of the servers above it.
 
     Args:
         some: the names.
         surroundings: manners and resolvers.
 
     Raises:
-        InputError: a resolver's text is no address.
+        InputError: a configured address is none.
     """
     if not some:
         return {}
-    resolver = Resolver(resolvers_of(surroundings.resolvers), surroundings.manners)
-    walks = referral.together(some, resolver, surroundings.manners)
+    finder = surroundings.finder()
+    walks = referral.together(some, finder, surroundings.manners)
     apexes = [name for name in some if not walks[name].unknown]
-    own = delegations(apexes, surroundings.resolvers, surroundings.manners, ds=False) if apexes else {}
+    own = delegations(apexes, finder, surroundings.manners, ds=False) if apexes else {}
     found = {}
     for name in some:
         walk = walks[name]

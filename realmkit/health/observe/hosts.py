@@ -1,7 +1,7 @@
 """The hosts that SRV and MX records lead to: each is asked for once a run, however many realms lead there.
 
-Hosts in zones at hand are asked of those zones' authoritative servers. For hosts elsewhere resolvers are asked, as
-a phone does; such a host is meant to exist, so no resolver learns of an absence too early.
+Hosts in zones at hand are asked of those zones' authoritative servers. Hosts elsewhere are looked up as
+`Surroundings.finder` does; such a host is meant to exist, so no resolver learns of an absence too early.
 """
 
 from __future__ import annotations
@@ -12,20 +12,20 @@ from msgspec import structs
 
 from realmkit.dns import names, wire
 from realmkit.dns import records as rr
-from realmkit.dns.asking.exchange import server_from_text
 from realmkit.health.observe.realms import ask_keys
 from realmkit.health.seen.realm import HostSeen, Sight
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
-    from realmkit.dns.asking.query import Reply, Server
+    from realmkit.dns.asking.query import Server
     from realmkit.dns.names import Name
+    from realmkit.dns.records import Type
+    from realmkit.dns.wire import Message
     from realmkit.health.observe.surroundings import Surroundings
 
 _FAMILIES = (rr.A, rr.AAAA)
 _MAX_ALIASES = 8
-_PUBLIC_RATE = 20.0  # questions a second that a public resolver takes without complaint
 
 
 def look(
@@ -36,7 +36,7 @@ def look(
     Args:
         hosts: each once.
         servers: the authoritative servers of the zones at hand.
-        surroundings: manners and resolvers.
+        surroundings: manners, and who tells of other zones.
     """
     found: dict[Name, HostSeen] = {}
     left = list(dict.fromkeys(hosts))
@@ -63,7 +63,7 @@ def _asked(
         by_host.setdefault(host, []).append(sight)
     found = {host: _judged(host, some) for host, some in by_host.items()}
     outside = [host for host in hosts if host not in found or found[host].state == "unknown"]
-    return found | (_through_resolvers(outside, surroundings) if outside else {})
+    return found | (_outside(outside, surroundings) if outside else {})
 
 
 def _leads_on(host: HostSeen) -> bool:
@@ -95,34 +95,22 @@ def _judged(host: Name, sights: Iterable[Sight]) -> HostSeen:
     return HostSeen(host, "absent", detail=wire.rcode_to_text(known[0].rcode))
 
 
-def _through_resolvers(hosts: Sequence[Name], surroundings: Surroundings) -> dict[Name, HostSeen]:
-    from realmkit.dns.asking.delegation import resolvers_of
-
-    found = {host: HostSeen(host, "unknown", detail="no resolver was asked") for host in hosts}
-    for text in resolvers_of(surroundings.resolvers):
-        left = [host for host, one in found.items() if one.state == "unknown"]
-        questions = [(server_from_text(text), host, kind) for host in left for kind in _FAMILIES]
-        rate = min(surroundings.options.rate or _PUBLIC_RATE, _PUBLIC_RATE)
-        replies: dict[Name, list[Reply]] = {}
-        for reply in surroundings.ask(questions, rd=True, rate=rate):
-            replies.setdefault(reply.name, []).append(reply)
-        found |= {host: _resolved(host, some) for host, some in replies.items()}
-    return found
+def _outside(hosts: Sequence[Name], surroundings: Surroundings) -> dict[Name, HostSeen]:
+    answers = surroundings.finder().ask((host, kind) for host in hosts for kind in _FAMILIES)
+    return {host: _told(host, {kind: answers[host, kind] for kind in _FAMILIES}) for host in hosts}
 
 
-def _resolved(host: Name, replies: Sequence[Reply]) -> HostSeen:
-    """What one resolver's two answers about a host come to."""
+def _told(host: Name, answers: Mapping[Type, Message | str]) -> HostSeen:
+    """What the answers about a host's two families come to; an alias may lead on without addresses."""
     addresses, alias, absent = set(), "", 0
     detail = ""
-    for reply in replies:
-        message = reply.message
-        if message is None or message.rcode not in (wire.NOERROR, wire.NXDOMAIN):
-            said = reply.detail if message is None else f"answers {wire.rcode_to_text(message.rcode)}"
-            detail = f"the resolver {reply.server}: {said}"
+    for kind, answer in answers.items():
+        if isinstance(answer, str):
+            detail = answer
             continue
-        aliases = [one.rdata for one in message.answer if one.type == rr.CNAME and one.name == host]
+        aliases = [one.rdata for one in answer.answer if one.type == rr.CNAME and one.name == host]
         alias = alias or (names.to_text(aliases[0]) if aliases else "")
-        some = {(one.type, one.rdata) for one in message.answer if one.type == reply.type}
+        some = {(one.type, one.rdata) for one in answer.answer if one.type == kind}
         addresses |= some
         absent += not some
     if alias:

@@ -90,9 +90,9 @@ def _places(tasks: Sequence[ZoneTask], surroundings: Surroundings) -> list[_Plac
     named: dict[tuple[str, ...], Servers] = {}
     for task in tasks:
         if task.nameservers and task.nameservers not in named:
-            named[task.nameservers] = configured(task.nameservers, surroundings.resolvers, surroundings.manners())
+            named[task.nameservers] = configured(task.nameservers, surroundings.finder())
     above = [task.apex for task in tasks if not task.nameservers]
-    found = delegations(above, surroundings.resolvers, surroundings.manners) if above else {}
+    found = delegations(above, surroundings.finder(), surroundings.manners) if above else {}
     places = []
     for task in tasks:
         parent = None if task.nameservers else found[task.apex].delegation

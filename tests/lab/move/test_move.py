@@ -168,7 +168,6 @@ def test_twelve_phones_roll_over(build: Build, tell: Tell, generation: Generatio
     assert found.dark.ratio_max <= 1, spells
 
 
-@pytest.mark.alone
 def test_who_does_not_obey_stays_and_rings(build: Build, tell: Tell) -> None:
     """Two deaf phones and one that may not move end up pinned to the old realm; calls reach them all the same."""
 
