@@ -20,6 +20,7 @@ from realmkit.dns.asking.iteration import ROOT_SERVERS, Iterator, Ways
 from realmkit.dns.asking.query import Options
 from realmkit.dns.asking.resolving import Addresses, Resolver
 from realmkit.errors import InputError
+from tests.lab.proxy import Proxy
 from tests.lab.servers import Knot, Named, Unbound
 from tests.lab.zoneworld import over_tcp
 from tests.unit.faulty import Faulty
@@ -231,6 +232,17 @@ def test_the_internets_root_is_debians() -> None:
         pytest.skip("the package dns-root-data is not installed")
     lines = [line.split() for line in HINTS.read_text().splitlines() if not line.startswith(";")]
     assert sorted(ROOT_SERVERS) == sorted(words[3].lower() for words in lines if words[2] in ("A", "AAAA"))
+
+
+def test_many_names_do_not_flood_the_root(world: World) -> None:
+    """One asks the root and the zone below for all; at their own zone they are asked for together."""
+    ways = Ways()
+    many = [(names.absolute(f"n{number}.child.example"), rr.A) for number in range(300)]
+    with Proxy((world.root.address, 53), world.root.address) as root:
+        found = Iterator([f"{root.address}:{root.port}"], lambda: FAST, ways).ask(many)
+        assert len(root.requests) == 1
+    assert {told(answer) for answer in found.values()} == {(3, frozenset())}
+    assert ways.tally.sent == 1 + 1 + 300
 
 
 # --- with an end -------------------------------------------------------------------------------------------------

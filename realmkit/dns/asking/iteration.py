@@ -89,8 +89,9 @@ class Iterator(Finder):
         if self._depth >= _DEEPEST:
             return dict.fromkeys(wanted, "the name servers on the way need one another to be found")
         self._depth += 1
+        turns = _Turns()
         try:
-            found = drive({key: self._down_to(key) for key in wanted}, self, self._options, self._ways.tally)
+            found = drive({key: self._down_to(key, turns) for key in wanted}, self, self._options, self._ways.tally)
         finally:
             self._depth -= 1
         return self._instead.ask(wanted) if self._ways.rootless and self._instead is not None else found
@@ -99,21 +100,32 @@ class Iterator(Finder):
         options = self._manners()
         return structs.replace(options, timeouts=options.timeouts[:_TRIES])
 
-    def _down_to(self, key: Key) -> Generator[Wish, Told, Message | str]:
+    def _down_to(self, key: Key, turns: _Turns) -> Generator[Wish, Told, Message | str]:
         """From the nearest known delegation to an answer with authority."""
         name = names.parent(key[0]) if key[1] == rr.DS and key[0] != names.ROOT else key[0]  # RFC 4035 section 3.1.4.1
-        referral = self._ways.cuts[names.closest(name, self._ways.cuts) or names.ROOT]
         for _ in range(MAX_REFERRALS):
-            if referral.cut == names.ROOT and self._ways.rootless:
-                return self._ways.rootless
-            nearer = yield from self._said(key, name, referral)
+            branch = self._branch(name)
+            while not turns.take(branch):
+                yield Wish()
+                branch = self._branch(name)
+            nearer = yield from self._said(key, name, self._ways.cuts[branch[0]])
+            turns.end(branch, leads_on=isinstance(nearer, Referral))
             if not isinstance(nearer, Referral):
                 return nearer
-            self._ways.cuts[nearer.cut] = referral = nearer
+            self._ways.cuts[nearer.cut] = nearer
         return f"the way to {shown(name)} leads through more than {MAX_REFERRALS} referrals"
+
+    def _branch(self, name: Name) -> tuple[Name, Name]:
+        """The nearest known zone above a name, and the name directly below its apex that leads there."""
+        cut = child = names.closest(name, self._ways.cuts) or names.ROOT
+        while name != cut:
+            name, child = names.parent(name), name
+        return cut, child
 
     def _said(self, key: Key, name: Name, referral: Referral) -> Generator[Wish, Told, Message | Referral | str]:
         """What the servers of one zone answer, or where they refer to for `name`; in words why neither."""
+        if referral.cut == names.ROOT and self._ways.rootless:
+            return self._ways.rootless
         refusals: list[str] = []
         for hosts in _in_turn(referral):
             servers = yield from self._servers(referral, hosts)
@@ -144,6 +156,31 @@ class Iterator(Finder):
         for host in hosts:
             gathered.add_host(host, Addresses(referral.glue[host]) if host in referral.glue else known[host])
         return gathered.servers()
+
+
+class _Turns:
+    """Of many names on one branch below a zone, one asks first: it may find a delegation that spares the others that.
+
+    A thousand hosts under `com.` would else be asked for at the root.
+    """
+
+    def __init__(self) -> None:
+        self._under_way: set[tuple[Name, Name]] = set()
+        self._ends: set[tuple[Name, Name]] = set()
+
+    def take(self, branch: tuple[Name, Name]) -> bool:
+        """Whether it is one's turn; where no delegation was found it is everybody's."""
+        if branch in self._under_way:
+            return False
+        if branch not in self._ends:
+            self._under_way.add(branch)
+        return True
+
+    def end(self, branch: tuple[Name, Name], *, leads_on: bool) -> None:
+        """The turn is over."""
+        self._under_way.discard(branch)
+        if not leads_on:
+            self._ends.add(branch)
 
 
 def _by_family(servers: Sequence[Server]) -> tuple[tuple[Server, ...], ...]:
