@@ -193,7 +193,6 @@ def refuse_own_realms(stage: Stage) -> None:
     stage.crossbar.switches.allow_aggregates = False
 
 
-@pytest.mark.alone
 def test_all_phones_at_once(build: Build, tell: Tell) -> None:
     def story(stage: Stage) -> None:
         refuse_own_realms(stage)
