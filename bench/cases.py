@@ -120,8 +120,8 @@ def axfr(lab: Lab, directory: Path) -> list[Row]:
     knot.add_zone(zone + ".", "\n".join(_eight_each(zone, data.labels(AXFR_REALMS))) + "\n")
     kdig = ["kdig", f"@{knot.address}", "-y", f"{KEY.algorithm}:{KEY.name}:{KEY.secret}", zone, "AXFR"]
     code = (
-        "from realmkit.dns import names, transfer\nfrom realmkit.dns.asking.query import Server\n"
-        "from realmkit.dns.primary.tsig import Key\n"
+        "from realmkit.dns import names\nfrom realmkit.dns.asking.query import Server\n"
+        "from realmkit.dns.primary import transfer\nfrom realmkit.dns.primary.tsig import Key\n"
         f"key = Key.from_text({KEY.name!r}, {KEY.secret!r}, {KEY.algorithm!r})\n"
         f"source = transfer.Source(Server({knot.address!r}, {knot.port}), key)\n"
         f"zone = transfer.axfr(names.absolute({zone!r}), source)\n"

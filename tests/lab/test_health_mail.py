@@ -248,6 +248,14 @@ def test_a_mail_host_that_encrypts_is_quiet_and_one_that_does_not_is_named(
     assert verdict(second) == [("warning", "it offers no STARTTLS")]
 
 
+def test_a_mail_host_is_greeted_over_ipv6_too(secure: ssl.SSLContext) -> None:
+    task = SmtpTask(names.absolute("mx6.example"), Server("::1", 25))
+    with mail_server("::1", tls_context=secure):
+        (found,) = smtp.look([task], AROUND)
+    assert (found.state, found.code, found.starttls) == ("greeted", 220, "works")
+    assert verdict(found) == []
+
+
 UNTOLD = "it greets, but whether it encrypts could not be told"
 EHLO = b"250-mx.example\r\n250 STARTTLS\r\n"
 SCENES: dict[str, tuple[tuple[bytes | None, ...], str, str]] = {

@@ -19,6 +19,7 @@ from realmkit.health.observe.zones import look
 from realmkit.health.seen.zone import ZoneSeen, ZoneTask
 from tests.lab.proxy import Fault, Proxy
 from tests.lab.server import wait_for
+from tests.lab.servers import Knot
 from tests.lab.zoneworld import (
     OPTIONS,
     World,
@@ -30,6 +31,7 @@ from tests.lab.zoneworld import (
     over_tcp,
     planted,
     with_edns,
+    zone_text,
 )  # fmt: skip
 
 if TYPE_CHECKING:
@@ -345,3 +347,40 @@ def test_a_deadline_that_has_passed_makes_nothing_wrong(world: World) -> None:
     for found in look([world.tasks["good"], world.tasks["dead"], world.tasks["hushed"]], over):
         assert {one.level for one in findings(found)} <= {"unknown"}
         assert findings(found)
+
+
+# --- IPv6 ----------------------------------------------------------------------------------------------------
+
+
+class OnBoth(Knot):
+    """Listens on ::1 too, and gives its zones to anybody."""
+
+    def configure(self) -> None:
+        super().configure()
+        path = self.directory / "knot.conf"
+        text = path.read_text()
+        for old, new in (
+            (f"listen: {self.address}@53", f"listen: [{self.address}@53, ::1@53]"),
+            ("    acl: lab\n", "    acl: [lab, anybody]\n"),
+            ("acl:\n  - id: lab", "acl:\n  - id: anybody\n    action: transfer\n  - id: lab"),
+        ):
+            assert old in text
+            text = text.replace(old, new)
+        path.write_text(text)
+
+
+def test_over_ipv6_a_server_shows_the_same(own_lab: Lab) -> None:
+    """UDP, TCP, the transfer that it gives to strangers, and how it takes EDNS."""
+    both = own_lab.start(OnBoth)
+    apex = own_lab.zone_name("six")
+    both.add_zone(apex, zone_text({"ns1": both.address}))
+    around = Surroundings(SystemClock(), OPTIONS)
+    tasks = [
+        ZoneTask(names.absolute(apex), nameservers=(where,), allow_private=True) for where in (both.where, "[::1]:53")
+    ]
+    four, six = (look([task], around)[0] for task in tasks)
+    (old,), (new,) = four.servers, six.servers
+    assert (new.server.address, new.reach, new.tcp, new.transfer.state) == ("::1", "answers", "answers", "given")
+    assert new.edns.version.rcode == 16
+    assert new == structs.replace(old, server=new.server)
+    assert {one.id for one in findings(six)} == {one.id for one in findings(four)} >= {"SCR01"}
