@@ -247,15 +247,14 @@ def _behind(state: State, ground: Ground) -> dict[str, dict[str, Behind]]:
     """Which servers have old copies, and since when; of one that told no serial, what was known stays."""
     found = dict(state.behind)
     for seen in ground.zones:
-        known = found.pop(seen.title, {})
+        known, newest = found.pop(seen.title, {}), seen.newest
         now: dict[str, Behind] = {}
         for server, serial in serials_of(seen).items():
             before = known.get(server)
-            if serial is None and before is not None:
+            if before is not None and serial is None:
                 now[server] = before
-            elif serial is not None and seen.newest is not None and serial_newer(seen.newest, serial):
-                same = before is not None and before.serial == serial
-                now[server] = before if before is not None and same else Behind(serial, ground.now)
+            elif serial is not None and newest is not None and serial_newer(newest, serial):
+                now[server] = before if before is not None and before.serial == serial else Behind(serial, ground.now)
         if now:
             found[seen.title] = now
     return found

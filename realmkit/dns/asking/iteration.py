@@ -16,16 +16,15 @@ from msgspec import structs
 
 from realmkit.dns import names, wire
 from realmkit.dns import records as rr
-from realmkit.dns.asking.exchange import server_from_text
-from realmkit.dns.asking.query import Server, Tally
-from realmkit.dns.asking.referral import AT_ONCE, MAX_REFERRALS, Referral, Wish, asked, drive, refer
-from realmkit.dns.asking.resolving import Addresses, Finder, Gathered, Servers, is_address, shown
-from realmkit.errors import InputError
+from realmkit.dns.asking import query
+from realmkit.dns.asking.query import Tally
+from realmkit.dns.asking.referral import AT_ONCE, MAX_REFERRALS, Referral, Wish, asked, drive, gather, refer
+from realmkit.dns.asking.resolving import Finder, Servers, numeric, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Sequence
 
-    from realmkit.dns.asking.query import Options, Reply
+    from realmkit.dns.asking.query import Options, Reply, Server
     from realmkit.dns.asking.referral import Told
     from realmkit.dns.names import Name
     from realmkit.dns.records import Key
@@ -77,7 +76,9 @@ class Iterator(Finder):
         self, roots: Sequence[str], manners: Callable[[], Options], ways: Ways | None = None,
         instead: Finder | None = None,
     ) -> None:  # fmt: skip
-        self._roots = _routed([_numeric(text) for text in roots])
+        servers = [numeric(text, "the root's server") for text in roots]
+        # Without IPv6, half of the root's servers are not asked in vain.
+        self._roots = tuple(one for one in servers if query.has_route(one.address))
         self._manners = manners
         self._ways = ways or Ways()
         self._instead = instead
@@ -150,12 +151,7 @@ class Iterator(Finder):
         """Where to ask: at the addresses that came with the referral, else at those that are looked up."""
         if referral.cut == names.ROOT:
             return Servers(self._roots, () if self._roots else ("there is no route to any of its servers",))
-        without = tuple(host for host in hosts if host not in referral.glue)
-        known = (yield Wish(hosts=without)).hosts if without else {}
-        gathered = Gathered()
-        for host in hosts:
-            gathered.add_host(host, Addresses(referral.glue[host]) if host in referral.glue else known[host])
-        return gathered.servers()
+        return (yield from gather(referral._replace(hosts=hosts)))
 
 
 class _Turns:
@@ -212,17 +208,3 @@ def _answer(reply: Reply, cut: Name) -> Message | None:
         return message._replace(answer=own, authority=authority, additional=[])
     flags = message.flags & ~0xF  # whatever the code says is about a name of others
     return message._replace(flags=flags, answer=own, authority=[], additional=[])
-
-
-def _numeric(text: str) -> Server:
-    server = server_from_text(text)
-    if not is_address(server.address):
-        raise InputError(f"the root's server {text!r} must be given by its address")
-    return server
-
-
-def _routed(servers: Iterable[Server]) -> tuple[Server, ...]:
-    """Those to which this machine knows a way: without IPv6, half of the root's servers are not asked in vain."""
-    from realmkit.dns.asking import query
-
-    return tuple(one for one in servers if query.has_route(one.address))

@@ -122,7 +122,7 @@ class Resolver(Finder):
     """
 
     def __init__(self, texts: Sequence[str], manners: Callable[[], Options]) -> None:
-        self._servers = [_numeric(text) for text in texts]
+        self._servers = [numeric(text, "the resolver") for text in texts]
         self._manners = manners
 
     def ask(self, keys: Iterable[Key]) -> dict[Key, Message | str]:
@@ -189,10 +189,15 @@ def _usable(reply: Reply) -> Message | str:
     return message
 
 
-def _numeric(text: str) -> Server:
+def numeric(text: str, what: str) -> Server:
+    """The server that a text names by its address; `what` it is, for the error.
+
+    Raises:
+        InputError: it is no address.
+    """
     server = server_from_text(text)
     if not is_address(server.address):
-        raise InputError(f"the resolver {text!r} must be given by its address")
+        raise InputError(f"{what} {text!r} must be given by its address")
     return server
 
 
